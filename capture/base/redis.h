@@ -1,0 +1,56 @@
+/* redis: the one door to hiredis (0.14 and 1.x). Connections, pipelines, reply reading. Everything goes through argv, lengths given.
+ *
+ * One thread per connection. After any I/O error or timeout the connection is closed and must be opened again: a late reply would be
+ * taken for the next command's (hiredis #306). No call blocks longer than timeout_ms. */
+#ifndef LEAKTAP_CAPTURE_BASE_REDIS_H
+#define LEAKTAP_CAPTURE_BASE_REDIS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "capture/base/err.h"
+
+/* redis://[user:password@]host[:port][/], rediss://..., unix:///path. cluster://host:port,... is parsed, see redis_url. */
+struct redis_url {
+	enum { REDIS_URL_TCP, REDIS_URL_TLS, REDIS_URL_UNIX, REDIS_URL_CLUSTER } kind;
+	char host[256]; /* or socket path; of cluster the first node */
+	uint16_t port;
+	char user[64], password[256];
+	char nodes[1024]; /* cluster: the list as given */
+};
+int redis_url_parse(struct redis_url *ret_url, const char *text, struct err *err); /* LT_EUSAGE */
+
+struct redis;
+
+int redis_open(struct redis **ret_r, const struct redis_url *url, int timeout_ms, struct err *err);
+void redis_close(struct redis *r); /* NULL is fine */
+bool redis_alive(const struct redis *r);
+
+struct redis_arg {
+	const void *p;
+	size_t n;
+};
+
+enum redis_reply_type { REDIS_REPLY_NIL_, REDIS_REPLY_STRING_, REDIS_REPLY_INTEGER_, REDIS_REPLY_ARRAY_, REDIS_REPLY_STATUS_,
+			REDIS_REPLY_ERROR_ };
+
+/* Owned by whoever received it; free with redis_reply_free. */
+struct redis_reply;
+enum redis_reply_type redis_reply_type(const struct redis_reply *rr);
+const char *redis_reply_string(const struct redis_reply *rr, size_t *ret_n); /* STRING, STATUS, ERROR; terminated */
+int64_t redis_reply_integer(const struct redis_reply *rr);
+size_t redis_reply_count(const struct redis_reply *rr);                       /* ARRAY */
+const struct redis_reply *redis_reply_at(const struct redis_reply *rr, size_t i); /* borrowed */
+void redis_reply_free(struct redis_reply *rr);
+
+/* Pipeline: append any number, then get the replies in order. append copies; get flushes what was appended and waits.
+ * get: 0 and a reply (also an ERROR reply), or LT_EREDIS / LT_EGONE / -ETIMEDOUT and the connection is dead. */
+int redis_append(struct redis *r, size_t argc, const struct redis_arg *argv, struct err *err);
+int redis_get(struct redis *r, struct redis_reply **ret_rr, struct err *err);
+/* One command, one reply. */
+int redis_command(struct redis *r, struct redis_reply **ret_rr, struct err *err, size_t argc, const struct redis_arg *argv);
+/* The same from C strings, ended by NULL. */
+__attribute__((sentinel)) int redis_do(struct redis *r, struct redis_reply **ret_rr, struct err *err, ...);
+
+#endif
