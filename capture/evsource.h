@@ -1,7 +1,7 @@
 /* evsource: where endpoint events come from, as chunks of bytes; understands nothing of them.
  *
- * One thread. Files may be plain, gzip or zstd. Chunks of one origin arrive in order, the first with begins set,
- * the last (possibly empty) with ends set. */
+ * One thread. Files may be plain, gzip or zstd. Chunks of one origin arrive in order, the first with begins
+ * set, the last (possibly empty) with ends set. */
 #ifndef LEAKTAP_CAPTURE_EVSOURCE_H
 #define LEAKTAP_CAPTURE_EVSOURCE_H
 
@@ -12,7 +12,7 @@
 #include "capture/base/err.h"
 
 struct evchunk {
-	const char *bytes;  /* borrowed until the next poll */
+	const char *bytes; /* borrowed until the next poll */
 	size_t n;
 	const char *origin; /* file name as given or found, "-" for standard input; borrowed until close */
 	bool begins, ends;
@@ -30,11 +30,14 @@ struct evsource;
  * 0, or a negative code with err naming the path. An empty directory is an error. */
 int evsource_open(struct evsource **ret_es, const char *const *paths, size_t n_paths, struct err *err);
 
-/* 1: one chunk; -ENODATA: all done; other negative: this file could not be read further (err says which and why,
- * its ends chunk is delivered by the next call), polling may go on. */
+/* 1: one chunk; -ENODATA: all done; other negative: this file could not be read further (err says which and
+ * why, its ends chunk is delivered by the next call, with begins set where it could not even be opened),
+ * polling may go on. LT_ETRUNCATED: it is compressed and cut short or corrupt. */
 int evsource_poll(struct evsource *es, struct evchunk *ret_chunk, struct err *err);
 
+/* Async-signal-safe, any thread: the next poll, also one that waits for a pipe, returns -ENODATA. */
+void evsource_break(struct evsource *es);
 void evsource_stats(const struct evsource *es, struct evsource_stats *ret_stats);
-void evsource_close(struct evsource *es);
+void evsource_close(struct evsource *es); /* NULL is fine */
 
 #endif

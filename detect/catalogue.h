@@ -17,6 +17,9 @@ enum catalogue_role { CATALOGUE_UPLOAD, CATALOGUE_WEB, CATALOGUE_API, CATALOGUE_
 		      CATALOGUE_ROLE_COUNT };
 extern const char *const catalogue_role_names[CATALOGUE_ROLE_COUNT]; /* "upload", ... */
 
+/* Which of the labels that a pattern leaves open name an account, bucket or tenant. */
+enum catalogue_account { CATALOGUE_NO_ACCOUNT, CATALOGUE_FIRST_LABEL, CATALOGUE_ALL_LABELS };
+
 struct catalogue_row {
 	const char *service;   /* machine word in records: "azure_blob", "dropbox" */
 	const char *title;     /* "Azure Blob" in sentences */
@@ -25,23 +28,24 @@ struct catalogue_row {
 	uint8_t role;          /* enum catalogue_role */
 	const char *technique; /* "T1567.002", "" if none */
 	const char *verified;  /* official, code, capture, rule, known, operator */
-	const char *processes; /* expected owners of a telemetry row: "werfault.exe wermgr.exe", "" = any; lower case */
-	bool account_in_name;  /* the labels the pattern leaves open name an account, bucket or tenant */
+	const char *processes; /* the programs a telemetry row excuses: "werfault.exe wermgr.exe", "" = any; lower case */
+	uint8_t account_in_name; /* enum catalogue_account */
+	bool wildcard;         /* the pattern has a "*": names of this form can be had by anybody */
 };
 
 struct catalogue_match {
 	const struct catalogue_row *row; /* borrowed, lives as long as the catalogue */
-	char account[128];               /* "" if none */
-	bool sanctioned;                 /* the operator's list of own accounts has it */
+	char account[128];               /* "" if none; cut at the end if longer */
+	bool sanctioned;                 /* the operator's list of own accounts and hosts has it */
 };
 
 struct catalogue;
 
 struct catalogue_conf {
 	bool enable_known;
-	const char *const *files; /* the operator's rows, TSV: service pattern role [processes] */
+	const char *const *files; /* the operator's rows, TSV: service pattern role [processes]; they beat equal patterns of ours */
 	size_t n_files;
-	const char *const *sanctioned; /* "service/account" or a host pattern */
+	const char *const *sanctioned; /* "service/account", "service/" followed by "*", a host pattern, or an address prefix */
 	size_t n_sanctioned;
 };
 
@@ -49,6 +53,12 @@ int catalogue_new(struct catalogue **ret_c, const struct catalogue_conf *conf, s
 void catalogue_free(struct catalogue *c);
 /* name: normalised. false: no row. Any thread once built. */
 bool catalogue_find(const struct catalogue *c, const char *name, struct catalogue_match *ret_match);
+/* As catalogue_find, among rows that are not telemetry: what the name is when an unexpected process uses it. */
+bool catalogue_find_parent(const struct catalogue *c, const char *name, struct catalogue_match *ret_match);
+/* The operator's list has this host or, where name is NULL, this address. */
+bool catalogue_sanctioned(const struct catalogue *c, const char *name, const struct facts_addr *addr);
+/* process: a file name, any case, NULL = unknown. The row's processes have it; false where they are "". */
+bool catalogue_expects(const struct catalogue_row *row, const char *process);
 /* By address, the last rung: published prefixes of a service; longest prefix. NULL if none. */
 const struct catalogue_row *catalogue_find_ip(const struct catalogue *c, const struct facts_addr *addr);
 size_t catalogue_rows(const struct catalogue *c); /* rows that are on */

@@ -29,6 +29,8 @@ struct verdict {
 
 enum verdict_direction { VERDICT_UPLOAD, VERDICT_DOWNLOAD, VERDICT_BOTH, VERDICT_IDLE };
 extern const char *const verdict_direction_names[];
+/* The rule of page 10: upload at up >= 2 x down and up >= 1,000, download the reverse, idle when both are below 256, else both. */
+enum verdict_direction verdict_direction_of(uint64_t up_bytes, uint64_t down_bytes);
 
 struct finding_time {
 	uint64_t t_ns;
@@ -42,6 +44,7 @@ struct finding {
 	const char *verdict;     /* "upload_by_process", "upload_unattributed", "upload_ambiguous" */
 	uint32_t rules[FINDING_MAX_RULES]; /* gravest first */
 	size_t n_rules;
+	const char *title;       /* of rules[0]: the alert's signature */
 	uint8_t severity;        /* 1 high .. 3 low, of rules[0] */
 	const char *sentence;
 	const char *reasons[FINDING_MAX_REASONS];

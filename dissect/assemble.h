@@ -1,7 +1,10 @@
-/* assemble: bounded in-order bytes from TCP segments in any order, for the first bytes of a direction.
+/* assemble: bounded in-order bytes from TCP segments or CRYPTO frames in any order, for the first bytes of a
+ * direction.
  *
- * Two readings are kept apart only as far as it matters: the first copy of a byte wins, a later different copy sets differs.
- * Positions are relative to the first payload byte. Memory comes from the caller's budget; linear work. */
+ * The first copy of a byte wins; a later copy that says otherwise sets differs. Which bytes above the
+ * contiguous part are there is kept in a bitmap, made only when something arrives out of order: the result
+ * does not depend on how the stream was cut, and there is no hole limit to evade. Positions are relative to
+ * the first payload byte. Memory comes from the caller's budget; work is linear in the bytes added. */
 #ifndef LEAKTAP_DISSECT_ASSEMBLE_H
 #define LEAKTAP_DISSECT_ASSEMBLE_H
 
@@ -9,21 +12,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { ASSEMBLE_MAX_BYTES = 32768, ASSEMBLE_MAX_HOLES = 16 };
+enum { ASSEMBLE_MAX_BYTES = 32768 };
 
-struct assemble_range {
-	uint32_t from, to; /* from < to */
-};
-
-/* ready <= high <= size; ranges above ready, sorted, disjoint */
+/* ready <= high <= size; have is NULL while ready == high has always held */
 struct assemble {
 	uint8_t *bytes;
-	uint32_t size;      /* allocated */
-	uint32_t ready;     /* bytes[0..ready) are contiguous */
-	uint32_t n_ranges;
-	struct assemble_range ranges[ASSEMBLE_MAX_HOLES];
-	bool differs;       /* an overlap carried other bytes */
-	bool full;          /* something did not fit: size or hole limit */
+	uint64_t *have; /* bit per position, of those in [ready, high); owned */
+	uint32_t size;  /* bytes allocated */
+	uint32_t ready; /* bytes[0..ready) are contiguous */
+	uint32_t high;  /* nothing is known from here on */
+	bool differs;   /* an overlap carried other bytes */
+	bool full;      /* something did not fit: ASSEMBLE_MAX_BYTES or the budget */
 };
 
 /* Shared limit over all flows of a worker. */
@@ -34,7 +33,10 @@ struct assemble_budget {
 
 void assemble_init(struct assemble *a);
 /* Returns true when ready grew. pos+n beyond ASSEMBLE_MAX_BYTES sets full and keeps what fits. */
-bool assemble_add(struct assemble *a, struct assemble_budget *budget, uint32_t pos, const uint8_t *p, size_t n);
+bool assemble_add(struct assemble *a, struct assemble_budget *budget, uint32_t pos, const uint8_t *p,
+		  size_t n);
+size_t assemble_memory_bytes(const struct assemble *a);
+/* Gives everything back; the assemble is empty again. */
 void assemble_done(struct assemble *a, struct assemble_budget *budget);
 
 #endif

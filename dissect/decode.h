@@ -80,11 +80,13 @@ struct decode_conf {
 };
 
 /* On OK fills everything; on FRAGMENT payload is the fragment's IP payload and frag_* are set; on OTHER_L4 payload is the IP
- * payload. ret_seg is otherwise undefined. Any thread. */
+ * payload; on BAD_CHECKSUM with SEGMENT_BAD_CSUM (the transport's) everything as on OK. ret_seg is otherwise undefined.
+ * A tunnel is entered only where its inner headers hold up, else the outer packet is the answer. vlan[] are the tags of the
+ * innermost Ethernet header. Captured lengths beyond pkt->len are not believed. Any thread. */
 enum decode_verdict decode_frame(const struct decode_conf *conf, const struct packet *pkt, struct segment *ret_seg);
 
-/* Finishes a datagram that defrag has put together: seg is the first fragment's segment with payload/payload_bytes replaced
- * by the whole IP payload. */
+/* Finishes a datagram that defrag has put together: seg as defrag_add returned it. May answer FRAGMENT again, for a fragment
+ * inside a tunnel; the caller bounds how often it goes round. */
 enum decode_verdict decode_datagram(const struct decode_conf *conf, struct segment *seg);
 
 #endif

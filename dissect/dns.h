@@ -20,12 +20,16 @@ struct dns_message {
 	bool response;
 	uint8_t rcode;
 	uint16_t id, qtype;
-	char query[256];        /* first question, normalised; "" if none or unusable */
+	/* First question, normalised; "" if it is no host name. A response without a question (multicast DNS): the owner of the
+	 * first address record. */
+	char query[256];
 	struct dns_answer answers[DNS_MAX_ANSWERS]; /* A and AAAA reached from query over CNAMEs */
 	size_t n_answers;
 };
 
-/* false: malformed (compression loop, lengths, counts). Linear, bounded. Any thread. */
+/* false: malformed (compression loop, lengths, counts); ret_msg is then undefined. A truncated response (TC) gives what is there.
+ * Other opcodes than QUERY give neither question nor answers. At most 96 records, a chain of 16 names and DNS_MAX_ANSWERS are
+ * looked at. Linear, bounded. Any thread. */
 bool dns_parse(const uint8_t *payload, size_t n, struct dns_message *ret_msg);
 
 #endif

@@ -12,13 +12,15 @@ struct dnscache_stats {
 
 struct dnscache;
 
-struct dnscache *dnscache_new(size_t max_entries, uint64_t grace_ns); /* 0, 0: 65,536 entries, 2 h grace past the TTL */
+/* 0, 0: 65,536 entries (name and address), 2 h grace past the TTL. NULL: out of memory. */
+struct dnscache *dnscache_new(size_t max_entries, uint64_t grace_ns);
 void dnscache_free(struct dnscache *dc);
 
 /* msg: a response with answers seen going to client at now_ns. */
 void dnscache_store(struct dnscache *dc, uint8_t zone, const struct facts_addr *client, const struct dns_message *msg, uint64_t now_ns);
 
-/* Names valid at now_ns for client -> server: newest first, at most max; returns how many. Borrowed until the next store. */
+/* Names valid at now_ns for client -> server (given by an answer not later than it, and not older than its TTL and the grace
+ * time): newest first, at most max; returns how many. At most 8 are kept. Borrowed until the next store. */
 size_t dnscache_find(struct dnscache *dc, uint8_t zone, const struct facts_addr *client, const struct facts_addr *server,
 		     uint64_t now_ns, const char **ret_names, size_t max);
 

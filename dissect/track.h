@@ -32,7 +32,8 @@ struct track_conf {
 struct track_stats {
 	uint64_t packets, wire_bytes;
 	uint64_t verdicts[DECODE_VERDICT_COUNT];
-	uint64_t verdict_bytes[DECODE_VERDICT_COUNT]; /* wire bytes per verdict: every byte has a row */
+	/* Wire bytes per verdict: every byte has a row. Fragments move to the row of the datagram they complete, so FRAGMENT can fall. */
+	uint64_t verdict_bytes[DECODE_VERDICT_COUNT];
 	uint64_t flows_new, flows_ended, flows_evicted, flows_timed_out, flows_reused;
 	uint64_t time_backwards, time_jumps;
 	uint64_t frag_datagrams, frag_expired, frag_overlaps, frag_evicted, frag_oversize;

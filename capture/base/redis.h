@@ -48,6 +48,10 @@ void redis_reply_free(struct redis_reply *rr);
  * get: 0 and a reply (also an ERROR reply), or LT_EREDIS / LT_EGONE / -ETIMEDOUT and the connection is dead. */
 int redis_append(struct redis *r, size_t argc, const struct redis_arg *argv, struct err *err);
 int redis_get(struct redis *r, struct redis_reply **ret_rr, struct err *err);
+/* Never waits: sends what the socket takes, reads what is there. 1 and a reply, 0 nothing yet, negative: the connection is dead.
+ * With ret_rr NULL it only sends. A reply overdue by more than timeout_ms kills the connection. */
+int redis_poll(struct redis *r, struct redis_reply **ret_rr, struct err *err);
+size_t redis_outstanding(const struct redis *r); /* commands appended whose reply has not been taken */
 /* One command, one reply. */
 int redis_command(struct redis *r, struct redis_reply **ret_rr, struct err *err, size_t argc, const struct redis_arg *argv);
 /* The same from C strings, ended by NULL. */

@@ -21,8 +21,12 @@ struct sink_stats {
 	struct judge_stats judge;
 	struct evparse_stats events;
 	uint64_t feed_written, feed_lost, feed_spooled;
+	uint64_t records_lost;  /* live: flow records that found a ring full */
 	uint64_t elapsed_ns;    /* wall time; names the run, left out of records that must be identical */
 };
+
+/* Adds the counters of one capture input to st. */
+void sink_stats_add(struct sink_stats *st, const struct source_stats *source, const struct track_stats *track);
 
 struct sink_attribution { /* live: a change of ownership */
 	uint64_t time_ns;
@@ -42,6 +46,7 @@ struct sink_conf {
 	size_t n_inputs;
 	const char *feed_stream, *feed_list, *feed_channel; /* feed; NULL = off, stream NULL = leaktap:feed */
 	uint64_t feed_maxlen;
+	bool live;              /* a sink whose far end is slow must drop and count; in replay it may wait */
 };
 
 struct sink;
@@ -54,6 +59,8 @@ struct sink_ops {
 	int (*attribution)(struct sink *s, const struct sink_attribution *a);
 	int (*stats)(struct sink *s, const struct sink_stats *st);
 	int (*tick)(struct sink *s, uint64_t now_ns);  /* flush what waits; may be NULL */
+	/* Lines delivered, lost, waiting; may be NULL. */
+	void (*counters)(struct sink *s, uint64_t *ret_written, uint64_t *ret_lost, uint64_t *ret_waiting);
 	int (*close)(struct sink *s, struct err *err); /* flushes; tells the first error it met */
 };
 

@@ -1,0 +1,236 @@
+#include "detect/app/config.h"
+
+#include <cyaml/cyaml.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "capture/base/clock.h"
+
+/* The file as libcyaml builds it: every scalar is a pointer, NULL where the file is silent. */
+struct tree_live {
+	uint32_t *update_s, *idle_tcp_s, *idle_udp_s, *closed_s, *max_flows, *ring_mib;
+	bool *vlan_in_key, *mdns;
+};
+struct tree_join {
+	uint64_t *floor_bytes;
+	uint32_t *grace_s, *cell_ttl_s;
+};
+struct tree_catalogue {
+	bool *known;
+	char **files;
+	uint32_t n_files;
+	char **sanctioned;
+	uint32_t n_sanctioned;
+};
+struct tree_rules {
+	uint64_t *volume_short_bytes, *volume_long_bytes, *script_app_bytes, *archive_app_bytes, *unknown_bytes;
+	uint32_t *volume_short_s, *volume_long_s, *archive_window_s, *unknown_s, *episode_gap_s;
+};
+struct tree_feed {
+	char *stream, *list, *channel;
+	uint64_t *maxlen;
+};
+struct tree {
+	char *sensor, *timezone;
+	uint32_t *zone;
+	struct tree_live *live;
+	struct tree_join *join;
+	struct tree_catalogue *catalogue;
+	struct tree_rules *rules;
+	struct tree_feed *feed;
+};
+
+#define OPT_PTR (CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL)
+#define UINT(type, member) CYAML_FIELD_UINT_PTR(#member, OPT_PTR, type, member)
+#define BOOL(type, member) CYAML_FIELD_BOOL_PTR(#member, OPT_PTR, type, member)
+#define TEXT(type, member) CYAML_FIELD_STRING_PTR(#member, OPT_PTR, type, member, 1, 1024)
+
+static const cyaml_schema_value_t text_entry = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, 1024)};
+
+static const cyaml_schema_field_t live_fields[] = {
+	UINT(struct tree_live, update_s), UINT(struct tree_live, idle_tcp_s), UINT(struct tree_live, idle_udp_s),
+	UINT(struct tree_live, closed_s), UINT(struct tree_live, max_flows), UINT(struct tree_live, ring_mib),
+	BOOL(struct tree_live, vlan_in_key), BOOL(struct tree_live, mdns), CYAML_FIELD_END,
+};
+static const cyaml_schema_field_t join_fields[] = {
+	UINT(struct tree_join, floor_bytes), UINT(struct tree_join, grace_s), UINT(struct tree_join, cell_ttl_s),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_field_t catalogue_fields[] = {
+	BOOL(struct tree_catalogue, known),
+	CYAML_FIELD_SEQUENCE_COUNT("files", OPT_PTR, struct tree_catalogue, files, n_files, &text_entry, 0, 64),
+	CYAML_FIELD_SEQUENCE_COUNT("sanctioned", OPT_PTR, struct tree_catalogue, sanctioned, n_sanctioned, &text_entry, 0,
+				   65536),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_field_t rules_fields[] = {
+	UINT(struct tree_rules, volume_short_bytes), UINT(struct tree_rules, volume_short_s),
+	UINT(struct tree_rules, volume_long_bytes), UINT(struct tree_rules, volume_long_s),
+	UINT(struct tree_rules, script_app_bytes), UINT(struct tree_rules, archive_app_bytes),
+	UINT(struct tree_rules, archive_window_s), UINT(struct tree_rules, unknown_bytes),
+	UINT(struct tree_rules, unknown_s), UINT(struct tree_rules, episode_gap_s), CYAML_FIELD_END,
+};
+static const cyaml_schema_field_t feed_fields[] = {
+	TEXT(struct tree_feed, stream), TEXT(struct tree_feed, list), TEXT(struct tree_feed, channel),
+	UINT(struct tree_feed, maxlen), CYAML_FIELD_END,
+};
+#define SECTION(member, fields) CYAML_FIELD_MAPPING_PTR(#member, OPT_PTR, struct tree, member, fields)
+static const cyaml_schema_field_t tree_fields[] = {
+	TEXT(struct tree, sensor), TEXT(struct tree, timezone), UINT(struct tree, zone),
+	SECTION(live, live_fields), SECTION(join, join_fields), SECTION(catalogue, catalogue_fields),
+	SECTION(rules, rules_fields), SECTION(feed, feed_fields), CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t tree_schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct tree, tree_fields)};
+
+/* libcyaml tells an error and then a backtrace of where, one line a call; keep them on one line. */
+struct complaint {
+	char text[400];
+};
+
+__attribute__((format(printf, 3, 0))) static void collect(cyaml_log_t level, void *ctx, const char *fmt, va_list ap)
+{
+	struct complaint *c = ctx;
+	if (level < CYAML_LOG_ERROR)
+		return;
+	size_t at = strlen(c->text);
+	vsnprintf(c->text + at, sizeof c->text - at, fmt, ap);
+	for (char *p = c->text + at; *p; p++)
+		if (*p == '\n')
+			*p = p[1] ? ' ' : '\0';
+	at = strlen(c->text);
+	snprintf(c->text + at, sizeof c->text - at, "; ");
+}
+
+static cyaml_config_t yaml_config(struct complaint *c)
+{
+	return (cyaml_config_t){.log_fn = collect, .log_ctx = c, .mem_fn = cyaml_mem, .log_level = CYAML_LOG_ERROR,
+				.flags = CYAML_CFG_DEFAULT};
+}
+
+static void set_defaults(struct config *cf)
+{
+	static char host[65];
+	if (gethostname(host, sizeof host - 1) || !*host)
+		snprintf(host, sizeof host, "leaktap");
+	*cf = (struct config){.sensor = host, .update_s = 60, .idle_tcp_s = 3600, .idle_udp_s = 180, .closed_s = 5,
+			      .ring_mib = 64, .join_floor_bytes = 65536, .grace_s = 900, .cell_ttl_s = 7200,
+			      .feed_stream = "leaktap:feed", .feed_maxlen = 100000, .limits = judge_defaults};
+}
+
+#define TAKE(to, from)                                                                                         \
+	do {                                                                                                   \
+		if (from)                                                                                      \
+			(to) = *(from);                                                                        \
+	} while (0)
+#define TAKE_S(to_ns, from)                                                                                    \
+	do {                                                                                                   \
+		if (from)                                                                                      \
+			(to_ns) = *(from) * CLOCK_NS_PER_S;                                                    \
+	} while (0)
+
+static void take_live(struct config *cf, const struct tree_live *t)
+{
+	TAKE(cf->update_s, t->update_s);
+	TAKE(cf->idle_tcp_s, t->idle_tcp_s);
+	TAKE(cf->idle_udp_s, t->idle_udp_s);
+	TAKE(cf->closed_s, t->closed_s);
+	TAKE(cf->max_flows, t->max_flows);
+	TAKE(cf->ring_mib, t->ring_mib);
+	TAKE(cf->vlan_in_key, t->vlan_in_key);
+	TAKE(cf->mdns, t->mdns);
+}
+
+static void take_rules(struct judge_limits *l, const struct tree_rules *t)
+{
+	TAKE(l->volume_short_bytes, t->volume_short_bytes);
+	TAKE_S(l->volume_short_ns, t->volume_short_s);
+	TAKE(l->volume_long_bytes, t->volume_long_bytes);
+	TAKE_S(l->volume_long_ns, t->volume_long_s);
+	TAKE(l->lol_min_app_bytes, t->script_app_bytes);
+	TAKE(l->archive_min_app_bytes, t->archive_app_bytes);
+	TAKE_S(l->archive_window_ns, t->archive_window_s);
+	TAKE(l->unknown_bytes, t->unknown_bytes);
+	TAKE_S(l->unknown_ns, t->unknown_s);
+	TAKE_S(l->episode_gap_ns, t->episode_gap_s);
+}
+
+static void take_tree(struct config *cf, const struct tree *t)
+{
+	if (t->sensor)
+		cf->sensor = t->sensor;
+	cf->timezone = t->timezone;
+	TAKE(cf->zone, t->zone);
+	if (t->live)
+		take_live(cf, t->live);
+	if (t->join) {
+		TAKE(cf->join_floor_bytes, t->join->floor_bytes);
+		TAKE(cf->grace_s, t->join->grace_s);
+		TAKE(cf->cell_ttl_s, t->join->cell_ttl_s);
+	}
+	if (t->catalogue) {
+		TAKE(cf->catalogue_known, t->catalogue->known);
+		cf->catalogue_files = (const char *const *)t->catalogue->files;
+		cf->n_catalogue_files = t->catalogue->n_files;
+		cf->sanctioned = (const char *const *)t->catalogue->sanctioned;
+		cf->n_sanctioned = t->catalogue->n_sanctioned;
+	}
+	if (t->rules)
+		take_rules(&cf->limits, t->rules);
+	if (t->feed) {
+		if (t->feed->stream)
+			cf->feed_stream = t->feed->stream;
+		cf->feed_list = t->feed->list;
+		cf->feed_channel = t->feed->channel;
+		TAKE(cf->feed_maxlen, t->feed->maxlen);
+	}
+}
+
+static int check(const struct config *cf, const char *path, struct err *err)
+{
+	if (cf->zone > 255)
+		return err_set(err, LT_ECONF, "%s: zone: %u is not in 0..255", path, cf->zone);
+	if (cf->update_s < 1 || cf->update_s > 3600)
+		return err_set(err, LT_ECONF, "%s: live.update_s: %u is not in 1..3600", path, cf->update_s);
+	if (cf->ring_mib < 1 || cf->ring_mib > 4096)
+		return err_set(err, LT_ECONF, "%s: live.ring_mib: %u is not in 1..4096", path, cf->ring_mib);
+	if (cf->cell_ttl_s < 3600 || cf->cell_ttl_s > 86400)
+		return err_set(err, LT_ECONF, "%s: join.cell_ttl_s: %u is not in 3600..86400", path, cf->cell_ttl_s);
+	if (!cf->feed_maxlen)
+		return err_set(err, LT_ECONF, "%s: feed.maxlen: 0 would keep nothing", path);
+	return 0;
+}
+
+int config_load(struct config *ret_config, const char *path, struct err *err)
+{
+	struct config cf;
+	set_defaults(&cf);
+	if (path) {
+		struct complaint c = {""};
+		cyaml_config_t yc = yaml_config(&c);
+		struct tree *tree = NULL;
+		cyaml_err_t ce = cyaml_load_file(path, &yc, &tree_schema, (cyaml_data_t **)&tree, NULL);
+		if (ce != CYAML_OK)
+			return err_set(err, LT_ECONF, "%s: %s%s", path, c.text, cyaml_strerror(ce));
+		cf.tree = tree;
+		take_tree(&cf, tree);
+		int r = check(&cf, path, err);
+		if (r) {
+			config_done(&cf);
+			return r;
+		}
+	}
+	*ret_config = cf;
+	return 0;
+}
+
+void config_done(struct config *config)
+{
+	struct complaint c = {""};
+	cyaml_config_t yc = yaml_config(&c);
+	if (config->tree)
+		cyaml_free(&yc, &tree_schema, config->tree, 0);
+	config->tree = NULL;
+}

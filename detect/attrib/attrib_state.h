@@ -1,0 +1,72 @@
+/* attrib_state: what attrib.c, attrib_replay.c and attrib_live.c share. Nobody else includes it. */
+#ifndef LEAKTAP_DETECT_ATTRIB_ATTRIB_STATE_H
+#define LEAKTAP_DETECT_ATTRIB_ATTRIB_STATE_H
+
+#include "detect/attrib/attrib.h"
+#include "detect/attrib/clocks.h"
+#include "detect/attrib/evlog.h"
+#include "detect/attrib/identity.h"
+#include "detect/attrib/join.h"
+#include "detect/attrib/proctab.h"
+#include "detect/attrib/server.h"
+#include "detect/attrib/spill.h"
+#include "detect/attrib/verdicts.h"
+#include "detect/attrib/visibility.h"
+
+#define ATTRIB_NEAR_US   (15 * 60 * INT64_C(1000000)) /* silence shorter than this is no silence */
+#define ATTRIB_REPEAT_US INT64_C(2000000)             /* one process, one 5-tuple, one source: one event */
+
+struct attrib_live;
+
+struct attrib {
+	bool live, settled;
+	uint8_t zone;
+	uint16_t source_id;
+	uint64_t grace_ns;
+	struct redis_url url;
+	struct server *server; /* NULL with a Redis of the user's */
+	struct join *join;
+	struct identity *identity;
+	struct proctab *processes;
+	struct clocks *clocks;
+	struct visibility *visibility;
+	struct attrib_stats stats;
+
+	/* replay */
+	struct evlog log;
+	struct spill *spill;
+	struct spill_flow *flow; /* the one being looked at: too large for the stack */
+	struct verdicts *verdicts;
+	uint32_t *row_by_id; /* open addressing: number of the row from 1 */
+	size_t n_row_slots;
+
+	struct attrib_live *on_line; /* live */
+};
+
+/* Ledger of one flow record; the record's delta is spread over 5-minute buckets by its minutes. */
+void attrib_spread(struct spill_flow *ret, const struct attrib_flow *flow, uint8_t zone);
+/* The tuple seen from one side. */
+struct cell_tuple attrib_tuple(const struct spill_flow *flow, enum attrib_side side);
+uint64_t attrib_tuple_hash(const struct facts_addr *local, const struct facts_addr *remote, uint8_t proto);
+/* Why nobody owns a flow of a device we hear from. */
+uint8_t attrib_cause(struct attrib *at, uint32_t device, uint64_t start_us, uint64_t end_us, bool midstream);
+/* A change as an owner; evidence is left to the caller. */
+void attrib_owner_of(struct attrib *at, const struct cell_change *change, struct owner *ret);
+/* Is the row's word about which side is local good enough to learn addresses from? */
+bool attrib_trusted(uint8_t source, uint8_t proto, uint16_t flags);
+uint64_t attrib_device_hash(const struct attrib *at, uint32_t device);
+
+int attrib_replay_init(struct attrib *at, const struct attrib_conf *conf);
+void attrib_replay_done(struct attrib *at);
+size_t attrib_replay_archives(struct attrib *at, uint64_t handle, uint64_t from_ns, uint64_t to_ns, struct attrib_archive *ret,
+			      size_t max);
+
+int attrib_live_init(struct attrib *at, const struct attrib_conf *conf);
+void attrib_live_done(struct attrib *at);
+int attrib_live_event(struct attrib *at, const struct procevent *ev, uint32_t device);
+int attrib_live_flow(struct attrib *at, const struct attrib_flow *flow);
+size_t attrib_live_archives(struct attrib *at, uint64_t handle, uint64_t from_ns, uint64_t to_ns, struct attrib_archive *ret,
+			    size_t max);
+void attrib_live_change(void *ctx, const struct cell_change *change);
+
+#endif

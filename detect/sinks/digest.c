@@ -1,0 +1,53 @@
+#include "detect/sinks/digest.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include <openssl/evp.h>
+#include <openssl/sha.h>
+
+void digest_sha1(const void *p, size_t n, uint8_t ret[20])
+{
+	SHA1(p, n, ret);
+}
+
+void digest_sha256(const void *p, size_t n, uint8_t ret[32])
+{
+	SHA256(p, n, ret);
+}
+
+void digest_base64(char *out, const uint8_t *p, size_t n)
+{
+	EVP_EncodeBlock((unsigned char *)out, p, (int)n);
+}
+
+static int hash_stream(FILE *f, uint8_t ret[32])
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	uint8_t *buf = OPENSSL_malloc(1 << 16);
+	int r = ctx && buf && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) ? 0 : -ENOMEM;
+	for (size_t n; !r && (n = fread(buf, 1, 1 << 16, f));)
+		EVP_DigestUpdate(ctx, buf, n);
+	if (!r && ferror(f))
+		r = -EIO;
+	if (!r)
+		EVP_DigestFinal_ex(ctx, ret, NULL);
+	OPENSSL_free(buf);
+	EVP_MD_CTX_free(ctx);
+	return r;
+}
+
+int digest_file(const char *path, char ret_hex[65])
+{
+	FILE *f = fopen(path, "rb");
+	if (!f)
+		return -errno;
+	uint8_t sum[32];
+	int r = hash_stream(f, sum);
+	fclose(f);
+	if (r)
+		return r;
+	for (int i = 0; i < 32; i++)
+		snprintf(ret_hex + 2 * i, 3, "%02x", sum[i]);
+	return 0;
+}

@@ -1,0 +1,22 @@
+/* textbuf: growing text for a report. Memory shortage is sticky. */
+#ifndef LEAKTAP_DETECT_SINKS_TEXTBUF_H
+#define LEAKTAP_DETECT_SINKS_TEXTBUF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct textbuf {
+	char *text; /* n bytes and a terminator, NULL while empty */
+	size_t n, size;
+	bool failed;
+};
+
+void textbuf_done(struct textbuf *b);
+void textbuf_put(struct textbuf *b, const char *text);            /* as it is: our own markup only */
+void textbuf_html(struct textbuf *b, const char *text);           /* escaped; NULL writes nothing */
+void textbuf_grouped(struct textbuf *b, uint64_t v);              /* 52,428,800 */
+void textbuf_time(struct textbuf *b, uint64_t t_ns);              /* 2026-03-02 09:14:22.226Z */
+__attribute__((format(printf, 2, 3))) void textbuf_f(struct textbuf *b, const char *fmt, ...); /* no hostile text among the arguments */
+
+#endif

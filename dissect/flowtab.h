@@ -1,0 +1,100 @@
+/* flowtab: the flows of one worker: entries by id, found by key. The index holds (tag, id) pairs in buckets
+ * of one cache line; a lookup costs one line of the index and the entry. The index grows by a quarter without
+ * touching entries, since a slot's place follows from its tag. One thread.
+ *
+ * Every entry has a due time beside it; sweeping reads those, not the entries. It is a lower bound: traffic
+ * does not move it, the sweeper asks the entry when it comes due and sets it again. */
+#ifndef LEAKTAP_DISSECT_FLOWTAB_H
+#define LEAKTAP_DISSECT_FLOWTAB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "capture/base/hash.h"
+#include "dissect/arena.h"
+#include "dissect/decode.h"
+#include "dissect/flow.h"
+
+/* Canonical, hashed and compared as bytes; IPv4 hashes 16 of them. */
+struct flowkey {
+	uint8_t ip[2][16]; /* IPv4 in the first 4 bytes, rest zero */
+	uint16_t port[2];  /* host order */
+	uint8_t proto, family;
+	uint16_t vlan; /* id of the tags when they are part of the key, else 0 */
+};
+static_assert(sizeof(struct flowkey) == 40, "hashed as bytes: no padding");
+
+struct flowtab_slot {
+	uint32_t tag, id; /* id 0: empty */
+};
+enum { FLOWTAB_BUCKET = 8 };
+
+struct flowtab {
+	struct arena flows, ends, due; /* struct flow, struct flow_ends, uint32_t seconds */
+	struct flowtab_slot *slots;
+	size_t mapped_bytes;
+	uint32_t n_buckets, used;
+	uint32_t hand; /* sweeping: last id looked at */
+	bool ordered;  /* the index was given up for flowtab_order */
+	struct hash_key key;
+	const uint16_t *vlan_of; /* by vantage: id of its tags; NULL when tags are not part of the key.
+				    Borrowed from vantage */
+};
+
+int flowtab_init(struct flowtab *ft, uint32_t max_flows, struct hash_key key);
+void flowtab_done(struct flowtab *ft);
+
+/* The key of a segment; *ret_side is 0 when its sender is the low end. */
+void flowtab_key(struct flowkey *ret_key, const struct segment *seg, uint16_t vlan, unsigned *ret_side);
+static inline uint32_t flowtab_hash(const struct flowtab *ft, const struct flowkey *key)
+{
+	if (key->family == 6)
+		return (uint32_t)hash_bytes(ft->key, key, sizeof *key);
+	struct {
+		uint32_t ip[2];
+		uint16_t port[2];
+		uint8_t proto, family;
+		uint16_t vlan;
+	} v4 = {{0, 0}, {key->port[0], key->port[1]}, key->proto, key->family, key->vlan};
+	memcpy(&v4.ip[0], key->ip[0], 4);
+	memcpy(&v4.ip[1], key->ip[1], 4);
+	return (uint32_t)hash_bytes(ft->key, &v4, sizeof v4);
+}
+
+static inline struct flowtab_slot *flowtab_bucket(const struct flowtab *ft, uint32_t hash)
+{
+	return ft->slots + ((uint64_t)hash * ft->n_buckets >> 32) * FLOWTAB_BUCKET;
+}
+
+static inline void flowtab_prefetch_bucket(const struct flowtab *ft, uint32_t hash)
+{
+	__builtin_prefetch(flowtab_bucket(ft, hash));
+}
+
+static inline struct flow *flowtab_at(const struct flowtab *ft, uint32_t id)
+{
+	return arena_at(&ft->flows, id);
+}
+
+/* After the bucket has arrived: asks for the entry that probably matches. */
+void flowtab_prefetch_flow(const struct flowtab *ft, uint32_t hash);
+uint32_t flowtab_find(const struct flowtab *ft, const struct flowkey *key, uint32_t hash); /* 0: none */
+/* A new entry with key and due time 0, the rest zero. 0 when max_flows are in use or memory is short: evict
+ * one and try again. key must not be there. */
+uint32_t flowtab_add(struct flowtab *ft, const struct flowkey *key, uint32_t hash, uint16_t vantage);
+void flowtab_remove(struct flowtab *ft, uint32_t id);
+void flowtab_key_of(const struct flowtab *ft, uint32_t id, struct flowkey *ret_key);
+
+/* The next id at or below due_s in up to *budget steps from the hand on, or 0; *budget is what is left. */
+uint32_t flowtab_sweep(struct flowtab *ft, uint32_t now_s, uint32_t *budget);
+void flowtab_set_due(struct flowtab *ft, uint32_t id, uint32_t due_s);
+bool flowtab_live(const struct flowtab *ft, uint32_t id);
+
+/* All ids by (start_ns, birth), in memory that was the index: flows can only be removed any more, until
+ * flowtab_clear. */
+const uint32_t *flowtab_order(struct flowtab *ft, size_t *ret_n);
+void flowtab_clear(struct flowtab *ft);
+size_t flowtab_memory_bytes(const struct flowtab *ft);
+
+#endif

@@ -1,0 +1,153 @@
+#include <netinet/in.h>
+#include <string.h>
+
+#include "dissect/inspect_slot.h"
+
+enum { PORT_DNS = 53, PORT_MDNS = 5353 };
+
+static struct facts_addr addr_of(const uint8_t ip[16], uint16_t port, uint8_t family)
+{
+	struct facts_addr a = {.port = port, .family = family};
+	memcpy(a.ip, ip, family == 4 ? 4 : 16);
+	return a;
+}
+
+static bool is_dns_port(const struct segment *seg)
+{
+	return seg->sport == PORT_DNS || seg->dport == PORT_DNS || seg->sport == PORT_MDNS ||
+	       seg->dport == PORT_MDNS;
+}
+
+static void remember(struct inspect *in, const struct segment *seg, const struct dns_message *msg)
+{
+	if (!msg->response || !msg->n_answers || !msg->query[0])
+		return;
+	if (seg->sport == PORT_MDNS ? !in->conf.mdns : seg->sport != PORT_DNS)
+		return;
+	struct facts_addr client = addr_of(seg->dst, 0, seg->family);
+	dnscache_store(in->dns, in->conf.zone, &client, msg, seg->ts_ns);
+}
+
+/* The messages of one segment: one in a datagram, any number behind their lengths over TCP. Returns how many
+ * were good. */
+static unsigned dns_messages(struct inspect *in, const struct segment *seg)
+{
+	struct dns_message msg;
+	if (seg->proto == IPPROTO_UDP) {
+		if (!dns_parse(seg->payload, seg->payload_captured_bytes, &msg))
+			return 0;
+		remember(in, seg, &msg);
+		return 1;
+	}
+	unsigned good = 0;
+	struct bytes b = bytes_of(seg->payload, seg->payload_captured_bytes);
+	while (bytes_left(&b) > 2) {
+		struct bytes message = bytes_block(&b, bytes_u16(&b));
+		if (message.failed || !dns_parse(message.at, bytes_left(&message), &msg))
+			break;
+		remember(in, seg, &msg);
+		good++;
+	}
+	return good;
+}
+
+bool inspect_dns_segment(struct inspect *in, struct inspect_slot *slot, const struct segment *seg)
+{
+	if (!is_dns_port(seg) || !dns_messages(in, seg))
+		return false;
+	slot->kind = INSPECT_KIND_DNS;
+	struct label l;
+	inspect_known(in, slot, &l);
+	l.app_proto = seg->sport == PORT_MDNS || seg->dport == PORT_MDNS ? "mdns" : "dns";
+	inspect_learn(in, slot, &l);
+	return true;
+}
+
+bool inspect_wants_dns(const struct segment *seg)
+{
+	return seg->sport == PORT_DNS || seg->sport == PORT_MDNS;
+}
+
+void inspect_dns(struct inspect *in, const struct segment *seg)
+{
+	if (inspect_wants_dns(seg))
+		dns_messages(in, seg);
+}
+
+static bool quic_open(struct inspect *in, struct inspect_slot *slot, const struct segment *seg)
+{
+	struct quic_view view;
+	if (slot->quic)
+		return true;
+	if (!quic_look(seg->payload, seg->payload_captured_bytes, &view) || !view.long_header)
+		return false;
+	slot->quic = quic_state_new();
+	if (!slot->quic)
+		return false;
+	slot->kind = INSPECT_KIND_QUIC;
+	struct label l;
+	inspect_known(in, slot, &l);
+	l.app_proto = "quic";
+	inspect_learn(in, slot, &l);
+	return true;
+}
+
+/* The state may have grown; over the budget the flow goes on without a name. */
+static bool quic_within_budget(struct inspect *in, struct inspect_slot *slot)
+{
+	size_t now = quic_state_bytes(slot->quic);
+	in->budget.used_bytes += now - slot->quic_bytes;
+	slot->quic_bytes = now;
+	if (in->budget.used_bytes <= in->budget.max_bytes)
+		return true;
+	in->budget.refused++;
+	return false;
+}
+
+static void quic_failed(struct inspect *in, struct inspect_slot *slot, enum quic_verdict v)
+{
+	if (v != QUIC_UNDECRYPTABLE)
+		return;
+	in->stats.quic_undecryptable++;
+	struct label l;
+	inspect_known(in, slot, &l);
+	l.flags |= FACTS_QUIC_UNDECRYPTED;
+	inspect_learn(in, slot, &l);
+}
+
+static enum inspect_verdict quic_segment(struct inspect *in, struct inspect_slot *slot,
+					 const struct inspect_input *input)
+{
+	const struct segment *seg = input->seg;
+	if (!input->from_initiator) {
+		quic_server(slot->quic, seg->payload, seg->payload_captured_bytes);
+		return INSPECT_MORE;
+	}
+	struct tls_hello th = {0};
+	enum quic_verdict v =
+	    quic_client(in->quic, slot->quic, seg->payload, seg->payload_captured_bytes, &th.hello);
+	if (v == QUIC_FOUND) {
+		inspect_tls_hello(in, slot, &th);
+		inspect_appid_hello(in, slot, seg, seg->payload, seg->payload_captured_bytes, false);
+		return INSPECT_DONE;
+	}
+	if (v != QUIC_MORE) {
+		quic_failed(in, slot, v);
+		return INSPECT_DONE;
+	}
+	return quic_within_budget(in, slot) ? INSPECT_MORE : INSPECT_DONE;
+}
+
+enum inspect_verdict inspect_udp(struct inspect *in, struct inspect_slot *slot,
+				 const struct inspect_input *input)
+{
+	const struct segment *seg = input->seg;
+	const unsigned dir = input->from_initiator ? 0 : 1;
+	const unsigned seen = ++slot->segments[dir];
+	if (slot->kind == INSPECT_KIND_UNKNOWN && inspect_dns_segment(in, slot, seg))
+		return INSPECT_DONE;
+	if (quic_open(in, slot, seg))
+		return seen >= INSPECT_MAX_QUIC_DATAGRAMS ? INSPECT_DONE : quic_segment(in, slot, input);
+	inspect_appid_unknown(in, slot, seg, input->from_initiator);
+	return slot->appid_done || seen >= INSPECT_MAX_DATAGRAMS ? INSPECT_DONE : INSPECT_MORE;
+}

@@ -1,0 +1,267 @@
+#include "dissect/track.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "dissect/track_parts.h"
+
+enum {
+	TRACK_MAX_FLOWS = 4 << 20,
+	TRACK_MIN_EXTS = 1024,
+	TRACK_STEPS_PER_BURST = 1024,
+	TRACK_STEPS_PER_TICK = 65536
+};
+
+#define IDLE_TCP_NS (3600 * track_ns_per_s)
+#define IDLE_UDP_NS (180 * track_ns_per_s)
+#define CLOSED_NS   (30 * track_ns_per_s)
+
+static void set_defaults(struct track_conf *c)
+{
+	if (!c->max_flows || c->max_flows > UINT32_MAX / 2)
+		c->max_flows = TRACK_MAX_FLOWS;
+	if (!c->idle_tcp_ns)
+		c->idle_tcp_ns = IDLE_TCP_NS;
+	if (!c->idle_udp_ns)
+		c->idle_udp_ns = IDLE_UDP_NS;
+	if (!c->closed_ns)
+		c->closed_ns = CLOSED_NS;
+}
+
+/* Tables whose size follows from the number of flows. */
+static int make_tables(struct track *tr, struct hash_key key)
+{
+	uint32_t max = (uint32_t)tr->conf.max_flows;
+	int r = flowtab_init(&tr->flows, max, key);
+	if (r == 0)
+		r = tcpacct_init(&tr->tcp, max / 4 + TRACK_MIN_EXTS);
+	if (r == 0)
+		r = arena_init(&tr->minutes, sizeof(struct flow_minute), max + (max / 4 + TRACK_MIN_EXTS) * 4,
+			       true);
+	return r;
+}
+
+static int make_parts(struct track *tr, struct hash_key key, struct err *err)
+{
+	const struct inspect_conf in = {
+	    .wants_label = tr->conf.wants_label,
+	    .wants_label_ctx = tr->conf.wants_label_ctx,
+	    .zone = tr->conf.zone,
+	    .mdns = tr->conf.mdns,
+	    .max_assembly_bytes = tr->conf.max_assembly_bytes,
+	};
+	tr->vantages = vantage_new();
+	tr->defrag = defrag_new();
+	tr->copies = copies_new(key);
+	tr->quicmove = quicmove_new(key);
+	if (!tr->vantages || !tr->defrag || !tr->copies || !tr->quicmove)
+		return err_set(err, -ENOMEM, "out of memory for the tables of a worker");
+	int r = inspect_new(&tr->inspect, &in, err);
+	if (r < 0)
+		return r;
+	tr->labels = inspect_labels(tr->inspect);
+	tr->tls_pool = inspect_tls_pool(tr->inspect);
+	tr->flows.vlan_of = tr->conf.vlan_in_key ? vantage_vlans(tr->vantages) : NULL;
+	return 0;
+}
+
+int track_new(struct track **ret_tr, const struct track_conf *conf, struct err *err)
+{
+	struct hash_key key;
+	if (getrandom(&key, sizeof key, 0) != (ssize_t)sizeof key)
+		return err_set(err, -EIO, "no random bytes for the flow table's key");
+	struct track *tr = calloc(1, sizeof *tr);
+	if (!tr)
+		return err_set(err, -ENOMEM, "out of memory for a worker");
+	tr->conf = *conf;
+	set_defaults(&tr->conf);
+	int r = make_tables(tr, key);
+	if (r < 0) {
+		err_set(err, r, "cannot reserve a table of %zu flows: %s", tr->conf.max_flows,
+			lt_strerror(r));
+		goto undo_track;
+	}
+	r = make_parts(tr, key, err);
+	if (r < 0)
+		goto undo_track;
+	*ret_tr = tr;
+	return 0;
+undo_track:
+	track_free(tr);
+	return r;
+}
+
+/* Flows that are still open hold slots and labels; they go without being told. */
+static void drop_flows(struct track *tr)
+{
+	for (uint32_t id = 1; id <= tr->flows.flows.made; id++) {
+		if (!flowtab_live(&tr->flows, id))
+			continue;
+		track_close_inspection(tr, id);
+		label_unref(tr->labels, flowtab_at(&tr->flows, id)->label);
+	}
+}
+
+void track_free(struct track *tr)
+{
+	if (!tr)
+		return;
+	if (tr->inspect)
+		drop_flows(tr);
+	inspect_free(tr->inspect);
+	quicmove_free(tr->quicmove);
+	copies_free(tr->copies);
+	defrag_free(tr->defrag);
+	vantage_free(tr->vantages);
+	arena_done(&tr->minutes);
+	tcpacct_done(&tr->tcp);
+	flowtab_done(&tr->flows);
+	free(tr);
+}
+
+static bool has_flow(enum decode_verdict v)
+{
+	return v == DECODE_OK || v == DECODE_OTHER_L4;
+}
+
+static void key_of(struct track *tr, struct segment *seg, enum decode_verdict v, struct flowkey *ret_key,
+		   unsigned *ret_side)
+{
+	if (v == DECODE_OTHER_L4)
+		seg->sport = seg->dport = 0;
+	uint16_t vlan = 0;
+	if (tr->flows.vlan_of)
+		vlan = tr->flows.vlan_of[vantage_id(tr->vantages, seg)];
+	flowtab_key(ret_key, seg, vlan, ret_side);
+}
+
+/* A fragment; the datagram it completes goes the way of every other, with the frames of all its fragments. */
+static void take_fragment(struct track *tr, const struct segment *frag)
+{
+	const struct decode_conf dc = {.verify_checksums = tr->conf.verify_checksums};
+	struct segment seg;
+	struct defrag_frames frames = {0};
+	tr->fragment_bytes += frag->frame_bytes;
+	if (defrag_add(tr->defrag, frag, tr->clock.now_ns, &seg, &frames) != DEFRAG_WHOLE)
+		return;
+	enum decode_verdict v = decode_datagram(&dc, &seg);
+	tr->whole_bytes += frames.wire_bytes;
+	tr->stats.verdict_bytes[v] += frames.wire_bytes;
+	if (!has_flow(v))
+		return;
+	struct flowkey key;
+	unsigned side;
+	key_of(tr, &seg, v, &key, &side);
+	track_segment(tr, &seg, &key, flowtab_hash(&tr->flows, &key), side, frames.wire_bytes, frames.n);
+}
+
+/* Three passes, so that memory is asked for long before it is needed: the index line by the hash, the entry
+ * by the index, the work. */
+static void take_burst(struct track *tr, const struct packet *pkts, size_t n)
+{
+	const struct decode_conf dc = {.verify_checksums = tr->conf.verify_checksums};
+	struct track_burst *b = &tr->burst;
+	enum decode_verdict verdicts[TRACK_BURST];
+	for (size_t i = 0; i < n; i++) {
+		enum decode_verdict v = verdicts[i] = decode_frame(&dc, &pkts[i], &b->segs[i]);
+		tr->stats.packets++;
+		tr->stats.wire_bytes += pkts[i].len;
+		tr->stats.verdicts[v]++;
+		tr->stats.verdict_bytes[v] += v == DECODE_FRAGMENT ? 0 : pkts[i].len;
+		if (!has_flow(v))
+			continue;
+		unsigned side;
+		key_of(tr, &b->segs[i], v, &b->keys[i], &side);
+		b->sides[i] = (uint8_t)side;
+		b->hashes[i] = flowtab_hash(&tr->flows, &b->keys[i]);
+		flowtab_prefetch_bucket(&tr->flows, b->hashes[i]);
+	}
+	for (size_t i = 0; i < n; i++)
+		if (has_flow(verdicts[i]))
+			flowtab_prefetch_flow(&tr->flows, b->hashes[i]);
+	for (size_t i = 0; i < n; i++) {
+		if (has_flow(verdicts[i]))
+			track_segment(tr, &b->segs[i], &b->keys[i], b->hashes[i], b->sides[i], pkts[i].len,
+				      1);
+		else if (verdicts[i] == DECODE_FRAGMENT)
+			take_fragment(tr, &b->segs[i]);
+		else
+			track_see_time(tr, pkts[i].ts_ns);
+	}
+}
+
+void track_packets(struct track *tr, const struct packet *pkts, size_t n)
+{
+	for (size_t at = 0; at < n; at += TRACK_BURST) {
+		size_t some = n - at < TRACK_BURST ? n - at : TRACK_BURST;
+		take_burst(tr, pkts + at, some);
+		track_sweep(tr, TRACK_STEPS_PER_BURST);
+	}
+}
+
+void track_tick(struct track *tr, uint64_t now_ns)
+{
+	if (tr->clock.now_ns == 0)
+		return; /* nothing to expire before the first packet */
+	if (now_ns > tr->clock.now_ns)
+		tr->clock.now_ns = now_ns;
+	track_sweep(tr, TRACK_STEPS_PER_TICK);
+}
+
+void track_finish(struct track *tr, enum facts_reason reason)
+{
+	size_t n;
+	const uint32_t *ids = flowtab_order(&tr->flows, &n);
+	for (size_t i = 0; i < n; i++) {
+		const struct flow *f = flowtab_at(&tr->flows, ids[i]);
+		bool closed = f->proto == 6 && track_closed(f);
+		track_end(tr, ids[i], closed ? track_idle_reason(f) : reason);
+	}
+	flowtab_clear(&tr->flows);
+	tcpacct_clear(&tr->tcp);
+	arena_clear(&tr->minutes);
+	tr->update_hand = tr->evict_hand = 0;
+}
+
+static void add_sizes(const struct track *tr, const struct inspect_stats *in, struct track_stats *s)
+{
+	struct defrag_stats df;
+	defrag_stats(tr->defrag, &df);
+	s->frag_datagrams = df.datagrams;
+	s->frag_expired = df.expired;
+	s->frag_overlaps = df.overlaps;
+	s->frag_evicted = df.evicted;
+	s->frag_oversize = df.oversize;
+	s->memory_bytes = sizeof *tr + flowtab_memory_bytes(&tr->flows) + arena_memory_bytes(&tr->tcp.exts) +
+			  arena_memory_bytes(&tr->tcp.few) + arena_memory_bytes(&tr->tcp.many) +
+			  arena_memory_bytes(&tr->minutes) + vantage_memory_bytes(tr->vantages) +
+			  copies_memory_bytes() + quicmove_memory_bytes() + df.memory_bytes +
+			  in->memory_bytes;
+	s->flows_active = tr->flows.flows.in_use;
+	s->max_flows = tr->conf.max_flows;
+}
+
+void track_stats(const struct track *tr, struct track_stats *ret_stats)
+{
+	struct inspect_stats in;
+	struct track_stats s = tr->stats;
+	inspect_stats(tr->inspect, &in);
+	s.verdict_bytes[DECODE_FRAGMENT] =
+	    tr->fragment_bytes > tr->whole_bytes ? tr->fragment_bytes - tr->whole_bytes : 0;
+	s.segments_dup = tr->tcp.stats.segments_dup;
+	s.segments_oow = tr->tcp.stats.segments_oow;
+	s.ack_beyond_window = tr->tcp.stats.ack_beyond_window;
+	s.isn_conflicts = tr->tcp.stats.isn_conflicts;
+	s.intervals_full = tr->tcp.stats.intervals_full;
+	s.ext_refused = tr->tcp.exts.refused;
+	s.quic_undecryptable = in.quic_undecryptable;
+	s.assembly_refused = in.assembly_refused;
+	s.names_refused = labels_refused(tr->labels);
+	s.appid_refused = in.appid.refused + in.slots_refused;
+	s.appid_packets = in.appid.packets;
+	s.appid_flows = in.appid.flows;
+	s.dns_evicted = in.dns.evicted;
+	add_sizes(tr, &in, &s);
+	*ret_stats = s;
+}
