@@ -26,4 +26,4 @@ need_packages()
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
 }
 
-build_packages="gcc libc6-dev cmake ninja-build pkg-config libpcap-dev libndpi-dev libhiredis-dev libjansson-dev libssl-dev libcyaml-dev libcsv-dev zlib1g-dev libzstd-dev redis-server"
+build_packages="gcc libc6-dev cmake ninja-build pkg-config libpcap-dev libndpi-dev libhiredis-dev libjansson-dev libssl-dev libcyaml-dev libcsv-dev zlib1g-dev libzstd-dev redis-server tzdata"

@@ -26,8 +26,8 @@ struct tree_catalogue {
 	uint32_t n_sanctioned;
 };
 struct tree_rules {
-	uint64_t *volume_short_bytes, *volume_long_bytes, *script_app_bytes, *archive_app_bytes, *unknown_bytes;
-	uint32_t *volume_short_s, *volume_long_s, *archive_window_s, *unknown_s, *episode_gap_s;
+	uint64_t *volume_short_bytes, *volume_long_bytes, *script_app_bytes, *archive_app_bytes, *unknown_bytes, *drip_bytes, *protocol_bytes;
+	uint32_t *volume_short_s, *volume_long_s, *archive_window_s, *unknown_s, *drip_s, *drip_gap_s, *drip_uploads, *episode_gap_s;
 };
 struct tree_feed {
 	char *stream, *list, *channel;
@@ -71,7 +71,9 @@ static const cyaml_schema_field_t rules_fields[] = {
 	UINT(struct tree_rules, volume_long_bytes), UINT(struct tree_rules, volume_long_s),
 	UINT(struct tree_rules, script_app_bytes), UINT(struct tree_rules, archive_app_bytes),
 	UINT(struct tree_rules, archive_window_s), UINT(struct tree_rules, unknown_bytes),
-	UINT(struct tree_rules, unknown_s), UINT(struct tree_rules, episode_gap_s), CYAML_FIELD_END,
+	UINT(struct tree_rules, unknown_s), UINT(struct tree_rules, drip_bytes), UINT(struct tree_rules, drip_s),
+	UINT(struct tree_rules, drip_gap_s), UINT(struct tree_rules, drip_uploads), UINT(struct tree_rules, protocol_bytes),
+	UINT(struct tree_rules, episode_gap_s), CYAML_FIELD_END,
 };
 static const cyaml_schema_field_t feed_fields[] = {
 	TEXT(struct tree_feed, stream), TEXT(struct tree_feed, list), TEXT(struct tree_feed, channel),
@@ -154,6 +156,11 @@ static void take_rules(struct judge_limits *l, const struct tree_rules *t)
 	TAKE_S(l->archive_window_ns, t->archive_window_s);
 	TAKE(l->unknown_bytes, t->unknown_bytes);
 	TAKE_S(l->unknown_ns, t->unknown_s);
+	TAKE(l->drip_bytes, t->drip_bytes);
+	TAKE_S(l->drip_ns, t->drip_s);
+	TAKE_S(l->drip_gap_ns, t->drip_gap_s);
+	TAKE(l->drip_uploads, t->drip_uploads);
+	TAKE(l->protocol_bytes, t->protocol_bytes);
 	TAKE_S(l->episode_gap_ns, t->episode_gap_s);
 }
 

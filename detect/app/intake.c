@@ -1,12 +1,16 @@
 #include "detect/app/intake.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "detect/app/log.h"
 
-enum { NOTES_SHOWN = 20 };
+enum { NOTES_SHOWN = 20, ZONE_MAX_BYTES = 65536 };
+/* A zone name is a path below the zone folder; no dots, so it cannot leave it. */
+#define ZONE_LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-/"
 
 struct intake {
 	struct evsource *source;
@@ -25,6 +29,46 @@ static void note(void *ctx, enum evparse_reason why, const char *text)
 		log_warn("%s", text);
 }
 
+/* The TZif file of an IANA zone name; an offset has none. 0 with *ret_n 0 when there is no such file: the parser judges the name. */
+static int load_zone(const char *zone, void **ret_bytes, size_t *ret_n, struct err *err)
+{
+	char path[256];
+	*ret_bytes = NULL;
+	*ret_n = 0;
+	if (!zone || zone[strspn(zone, ZONE_LETTERS)] || *zone == '+' || *zone == '-')
+		return 0;
+	snprintf(path, sizeof path, "/usr/share/zoneinfo/%s", zone);
+	struct stat st;
+	FILE *f = stat(path, &st) || !S_ISREG(st.st_mode) ? NULL : fopen(path, "rb");
+	if (!f)
+		return 0;
+	void *bytes = malloc(ZONE_MAX_BYTES);
+	if (bytes)
+		*ret_n = fread(bytes, 1, ZONE_MAX_BYTES, f);
+	int r = !bytes ? -ENOMEM : ferror(f) ? -EIO : 0;
+	fclose(f);
+	if (r) {
+		free(bytes);
+		return err_set(err, r, "%s: %s", path, lt_strerror(r));
+	}
+	*ret_bytes = bytes;
+	return 0;
+}
+
+static int open_parser(struct intake *in, const char *zone, struct err *err)
+{
+	void *tzif;
+	size_t n;
+	struct err e = {0};
+	int r = load_zone(zone, &tzif, &n, err);
+	if (r)
+		return r;
+	struct evparse_conf pc = {.zone = zone, .tzif = tzif, .tzif_bytes = n, .note = note, .note_ctx = in};
+	in->parse = evparse_new(&pc, &e);
+	free(tzif);
+	return in->parse ? 0 : err_set(err, e.code ? e.code : -ENOMEM, "%s", e.code ? e.text : "no memory for endpoint events");
+}
+
 int intake_open(struct intake **ret_in, const struct intake_conf *conf, struct err *err)
 {
 	struct intake *in = calloc(1, sizeof *in);
@@ -34,12 +78,9 @@ int intake_open(struct intake **ret_in, const struct intake_conf *conf, struct e
 	int r = evsource_open(&in->source, conf->paths, conf->n_paths, err);
 	if (r)
 		goto undo_intake;
-	struct evparse_conf pc = {.zone = conf->zone, .note = note, .note_ctx = in};
-	in->parse = evparse_new(&pc, err);
-	if (!in->parse) {
-		r = err && err->code ? err->code : -ENOMEM;
+	r = open_parser(in, conf->zone, err);
+	if (r)
 		goto undo_source;
-	}
 	*ret_in = in;
 	return 0;
 undo_source:

@@ -4,37 +4,7 @@
 #include <string.h>
 
 #include "capture/base/hash.h"
-#include "detect/attrib/attrib.h"
-
-#define SAME_START_US UINT64_C(2000000)
-
-enum { UIDS = 3, MAX_CHAIN = 4096, MAX_UP = 4, MAX_TEXT = 8192 };
-
-enum { NAME, PATH, ORIGINAL, COMMAND, USER, SHA256, PARENT_NAME, TEXTS };
-
-struct process {
-	uint32_t generation;        /* of the slot; 0: free */
-	uint32_t device, pid;
-	uint32_t next_pid, next_uid[UIDS], next_principal; /* chains, 0 ends */
-	uint32_t merged;            /* slot that took this one over, 0: none */
-	uint64_t uid[UIDS];         /* hash per source, 0 unknown */
-	uint64_t start_us, end_us, first_us;
-	uint64_t principal, name_hash, parent_uid, parent_start_us;
-	uint32_t parent_pid;
-	uint8_t source, parent_source;
-	uint8_t rank[TEXTS];
-	char *text[TEXTS];
-};
-
-struct proctab {
-	struct process *slots; /* from 1 */
-	uint32_t n, max, hand, size;
-	uint32_t *by_pid, *by_uid[UIDS], *principals;
-	uint32_t n_chains;
-	uint32_t generation;
-	size_t live, text_bytes;
-	uint64_t evicted;
-};
+#include "detect/attrib/proctab_parts.h"
 
 struct proctab *proctab_new(size_t max)
 {
@@ -125,7 +95,7 @@ static uint64_t hash_uid(uint64_t device_hash, struct slice uid)
 }
 
 /* A Sysmon guid {machine-ssss-SSSS-...} carries the process's start in seconds: SSSSssss. */
-static uint64_t guid_start_us(struct slice uid)
+uint64_t proctab_guid_start_us(struct slice uid)
 {
 	if (uid.n < 19 || uid.p[0] != '{' || uid.p[9] != '-' || uid.p[14] != '-')
 		return 0;
@@ -138,7 +108,7 @@ static uint64_t guid_start_us(struct slice uid)
 
 /* ---- chains ---- */
 
-static uint32_t *pid_chain(const struct proctab *pt, uint32_t device, uint32_t pid)
+uint32_t *proctab_pid_chain(const struct proctab *pt, uint32_t device, uint32_t pid)
 {
 	uint32_t key[2] = {device, pid};
 	return &pt->by_pid[hash_bytes(HASH_KEY_FIXED, key, sizeof key) & (pt->n_chains - 1)];
@@ -149,7 +119,7 @@ static uint32_t *uid_chain(const struct proctab *pt, size_t source, uint64_t uid
 	return &pt->by_uid[source][uid & (pt->n_chains - 1)];
 }
 
-static uint32_t *principal_chain(const struct proctab *pt, uint64_t principal)
+uint32_t *proctab_principal_chain(const struct proctab *pt, uint64_t principal)
 {
 	return &pt->principals[principal & (pt->n_chains - 1)];
 }
@@ -167,11 +137,11 @@ static void evict(struct proctab *pt, uint32_t slot)
 	struct process *p = &pt->slots[slot];
 	if (!p->generation)
 		return;
-	unchain(pid_chain(pt, p->device, p->pid), slot, pt, offsetof(struct process, next_pid));
+	unchain(proctab_pid_chain(pt, p->device, p->pid), slot, pt, offsetof(struct process, next_pid));
 	for (size_t i = 0; i < UIDS; i++)
 		if (p->uid[i])
 			unchain(uid_chain(pt, i, p->uid[i]), slot, pt, offsetof(struct process, next_uid) + i * sizeof(uint32_t));
-	unchain(principal_chain(pt, p->principal), slot, pt, offsetof(struct process, next_principal));
+	unchain(proctab_principal_chain(pt, p->principal), slot, pt, offsetof(struct process, next_principal));
 	drop_texts(pt, p);
 	p->generation = 0;
 	pt->evicted++;
@@ -200,12 +170,12 @@ static uint32_t take_slot(struct proctab *pt)
 	return pt->hand;
 }
 
-static uint64_t handle_of(const struct proctab *pt, uint32_t slot)
+uint64_t proctab_handle(const struct proctab *pt, uint32_t slot)
 {
 	return (uint64_t)pt->slots[slot].generation << 32 | slot;
 }
 
-static struct process *resolve(const struct proctab *pt, uint64_t handle)
+struct process *proctab_resolve(const struct proctab *pt, uint64_t handle)
 {
 	uint32_t slot = (uint32_t)handle;
 	for (int up = 0; up < MAX_CHAIN; up++) {
@@ -228,22 +198,17 @@ static uint32_t slot_of(const struct proctab *pt, const struct process *p)
 
 /* ---- matching ---- */
 
-static uint64_t distance(uint64_t a, uint64_t b)
-{
-	return a > b ? a - b : b - a;
-}
-
-static struct process *find_uid(const struct proctab *pt, uint8_t source, uint64_t uid)
+struct process *proctab_find_uid(const struct proctab *pt, uint8_t source, uint64_t uid)
 {
 	if (!uid || source >= UIDS)
 		return NULL;
 	for (uint32_t i = *uid_chain(pt, source, uid); i; i = pt->slots[i].next_uid[source])
 		if (pt->slots[i].uid[source] == uid)
-			return resolve(pt, handle_of(pt, i));
+			return proctab_resolve(pt, proctab_handle(pt, i));
 	return NULL;
 }
 
-static bool alive_at(const struct process *p, uint64_t t_us)
+bool proctab_alive_at(const struct process *p, uint64_t t_us)
 {
 	return (!p->start_us || t_us + SAME_START_US >= p->start_us) && (!p->end_us || t_us <= p->end_us + SAME_START_US);
 }
@@ -257,10 +222,10 @@ static bool fits(const struct process *p, const struct proctab_sighting *s, uint
 	if (uid && p->uid[s->source] && uid != p->uid[s->source])
 		return false;
 	if (start_us && p->start_us)
-		return distance(start_us, p->start_us) <= SAME_START_US;
+		return proctab_apart_us(start_us, p->start_us) <= SAME_START_US;
 	if (start_us)
 		return p->first_us + SAME_START_US >= start_us && (!p->end_us || p->end_us + SAME_START_US >= start_us);
-	return alive_at(p, s->time_us);
+	return proctab_alive_at(p, s->time_us);
 }
 
 /* Of several that fit the one started last, then the one first added. */
@@ -271,7 +236,7 @@ static struct process *find_pid(const struct proctab *pt, const struct proctab_s
 	unsigned steps = 0;
 	if (!s->pid && (uid || !name))
 		return NULL;
-	for (uint32_t i = *pid_chain(pt, s->device, s->pid); i && steps < MAX_CHAIN; i = pt->slots[i].next_pid, steps++) {
+	for (uint32_t i = *proctab_pid_chain(pt, s->device, s->pid); i && steps < MAX_CHAIN; i = pt->slots[i].next_pid, steps++) {
 		struct process *p = &pt->slots[i];
 		if (!fits(p, s, name, uid, start_us))
 			continue;
@@ -328,8 +293,8 @@ static void set_pid(struct proctab *pt, struct process *p, uint32_t pid)
 {
 	if (!pid || p->pid)
 		return;
-	unchain(pid_chain(pt, p->device, 0), slot_of(pt, p), pt, offsetof(struct process, next_pid));
-	uint32_t *head = pid_chain(pt, p->device, pid);
+	unchain(proctab_pid_chain(pt, p->device, 0), slot_of(pt, p), pt, offsetof(struct process, next_pid));
+	uint32_t *head = proctab_pid_chain(pt, p->device, pid);
 	p->pid = pid;
 	p->next_pid = *head;
 	*head = slot_of(pt, p);
@@ -384,10 +349,10 @@ static struct process *add(struct proctab *pt, const struct proctab_sighting *s,
 	p->pid = s->pid;
 	p->source = s->source;
 	p->principal = make_principal(s, name, uid, start_us);
-	uint32_t *head = pid_chain(pt, p->device, p->pid);
+	uint32_t *head = proctab_pid_chain(pt, p->device, p->pid);
 	p->next_pid = *head;
 	*head = slot;
-	head = principal_chain(pt, p->principal);
+	head = proctab_principal_chain(pt, p->principal);
 	p->next_principal = *head;
 	*head = slot;
 	pt->live++;
@@ -397,10 +362,10 @@ static struct process *add(struct proctab *pt, const struct proctab_sighting *s,
 uint64_t proctab_see(struct proctab *pt, const struct proctab_sighting *s)
 {
 	uint64_t name = hash_lower(name_of(s)), uid = hash_uid(s->device_hash, s->uid);
-	uint64_t start_us = s->start_us ? s->start_us : guid_start_us(s->uid);
+	uint64_t start_us = s->start_us ? s->start_us : proctab_guid_start_us(s->uid);
 	if (!s->device || s->source >= UIDS || (!uid && !s->pid && !name))
 		return 0;
-	struct process *p = find_uid(pt, s->source, uid);
+	struct process *p = proctab_find_uid(pt, s->source, uid);
 	if (!p)
 		p = find_pid(pt, s, name, uid, start_us);
 	if (!p)
@@ -409,12 +374,12 @@ uint64_t proctab_see(struct proctab *pt, const struct proctab_sighting *s)
 		return 0;
 	set_uid(pt, p, s->source, uid);
 	fill(pt, p, s, start_us);
-	return handle_of(pt, slot_of(pt, p));
+	return proctab_handle(pt, slot_of(pt, p));
 }
 
 bool proctab_may_be_one(const struct proctab *pt, uint64_t a, uint64_t b)
 {
-	const struct process *p = resolve(pt, a), *q = resolve(pt, b);
+	const struct process *p = proctab_resolve(pt, a), *q = proctab_resolve(pt, b);
 	if (!p || !q || p == q || p->device != q->device || !p->name_hash || p->name_hash != q->name_hash)
 		return false;
 	if (p->pid && q->pid && p->pid != q->pid)
@@ -422,12 +387,12 @@ bool proctab_may_be_one(const struct proctab *pt, uint64_t a, uint64_t b)
 	for (size_t i = 0; i < UIDS; i++)
 		if (p->uid[i] && q->uid[i] && p->uid[i] != q->uid[i])
 			return false;
-	return !p->start_us || !q->start_us || distance(p->start_us, q->start_us) <= SAME_START_US;
+	return !p->start_us || !q->start_us || proctab_apart_us(p->start_us, q->start_us) <= SAME_START_US;
 }
 
 void proctab_unify(struct proctab *pt, uint64_t keep, uint64_t gone)
 {
-	struct process *p = resolve(pt, keep), *q = resolve(pt, gone);
+	struct process *p = proctab_resolve(pt, keep), *q = proctab_resolve(pt, gone);
 	if (!p || !q || p == q)
 		return;
 	q->merged = slot_of(pt, p);
@@ -449,161 +414,4 @@ void proctab_unify(struct proctab *pt, uint64_t keep, uint64_t gone)
 		p->parent_pid = q->parent_pid;
 		p->parent_start_us = q->parent_start_us;
 	}
-}
-
-/* ---- asking ---- */
-
-uint64_t proctab_principal(const struct proctab *pt, uint64_t handle)
-{
-	const struct process *p = resolve(pt, handle);
-	return p ? p->principal : 0;
-}
-
-uint64_t proctab_by_principal(const struct proctab *pt, uint64_t principal)
-{
-	for (uint32_t i = *principal_chain(pt, principal); i; i = pt->slots[i].next_principal)
-		if (pt->slots[i].principal == principal)
-			return handle_of(pt, i);
-	return 0;
-}
-
-uint64_t proctab_end_us(const struct proctab *pt, uint64_t handle)
-{
-	const struct process *p = resolve(pt, handle);
-	return p ? p->end_us : 0;
-}
-
-uint32_t proctab_device(const struct proctab *pt, uint64_t handle)
-{
-	const struct process *p = resolve(pt, handle);
-	return p ? p->device : 0;
-}
-
-bool proctab_has_uid(const struct proctab *pt, uint64_t handle)
-{
-	const struct process *p = resolve(pt, handle);
-	return p && (p->uid[0] || p->uid[1] || p->uid[2]);
-}
-
-static const struct process *parent_of(const struct proctab *pt, const struct process *p)
-{
-	const struct process *parent = find_uid(pt, p->parent_source, p->parent_uid);
-	unsigned steps = 0;
-	if (parent || !p->parent_pid)
-		return parent;
-	uint64_t before = p->start_us ? p->start_us : p->first_us;
-	for (uint32_t i = *pid_chain(pt, p->device, p->parent_pid); i && steps < MAX_CHAIN; i = pt->slots[i].next_pid, steps++) {
-		const struct process *q = &pt->slots[i];
-		if (q->merged || q->device != p->device || q->pid != p->parent_pid)
-			continue;
-		if (p->parent_start_us && q->start_us ? distance(p->parent_start_us, q->start_us) > SAME_START_US
-						      : !alive_at(q, before))
-			continue;
-		if (!parent || q->start_us > parent->start_us || (q->start_us == parent->start_us && q < parent))
-			parent = q;
-	}
-	return parent == p ? NULL : parent;
-}
-
-static bool above(const struct proctab *pt, const struct process *upper, const struct process *lower)
-{
-	for (int i = 0; i < MAX_UP && lower; i++) {
-		lower = parent_of(pt, lower);
-		if (lower == upper)
-			return true;
-	}
-	return false;
-}
-
-int proctab_relation(const struct proctab *pt, uint64_t asked, uint64_t maker)
-{
-	const struct process *a = resolve(pt, asked), *m = resolve(pt, maker);
-	if (!a || !m || a->device != m->device)
-		return -1;
-	if (a == m)
-		return ATTRIB_SAME;
-	if (above(pt, a, m))
-		return ATTRIB_CHILD;
-	if (above(pt, m, a))
-		return ATTRIB_PARENT;
-	const struct process *pa = parent_of(pt, a);
-	return pa && pa == parent_of(pt, m) ? ATTRIB_SIBLING : -1;
-}
-
-bool proctab_owner(const struct proctab *pt, uint64_t handle, const char *device, struct owner_process *ret)
-{
-	const struct process *p = resolve(pt, handle);
-	if (!p)
-		return false;
-	const struct process *parent = parent_of(pt, p);
-	*ret = (struct owner_process){
-		.principal = p->principal,
-		.name = p->text[NAME],
-		.original_name = p->text[ORIGINAL],
-		.path = p->text[PATH],
-		.command_line = p->text[COMMAND],
-		.user = p->text[USER],
-		.device = device,
-		.sha256 = p->text[SHA256],
-		.start_ns = p->start_us * 1000,
-		.pid = p->pid,
-		.parent_name = parent && parent->text[NAME] ? parent->text[NAME] : p->text[PARENT_NAME],
-		.parent_pid = parent && parent->pid ? parent->pid : p->parent_pid,
-		.parent_principal = parent ? parent->principal : 0,
-	};
-	return true;
-}
-
-size_t proctab_count(const struct proctab *pt)
-{
-	return pt->live;
-}
-
-uint64_t proctab_evicted(const struct proctab *pt)
-{
-	return pt->evicted;
-}
-
-size_t proctab_bytes(const struct proctab *pt)
-{
-	return pt->size * sizeof *pt->slots + pt->n_chains * (2 + UIDS) * sizeof *pt->by_pid + pt->text_bytes;
-}
-
-/* ---- order for replay ---- */
-
-static int compare_slices(struct slice a, struct slice b)
-{
-	int order = memcmp(a.n ? a.p : (const uint8_t *)"", b.n ? b.p : (const uint8_t *)"", a.n < b.n ? a.n : b.n);
-	return order ? order : a.n < b.n ? -1 : a.n > b.n;
-}
-
-static int compare_numbers(uint64_t a, uint64_t b)
-{
-	return a < b ? -1 : a > b;
-}
-
-/* How surely a sighting names an instance: start and uid, then uid, then start, then neither. */
-static int strength(const struct proctab_sighting *s)
-{
-	bool start = s->start_us || guid_start_us(s->uid);
-	return (start ? 0 : 2) + (s->uid.n ? 0 : 1) + (s->pid ? 0 : 4);
-}
-
-int proctab_before(const struct proctab_sighting *a, const struct proctab_sighting *b)
-{
-	int order = strength(a) - strength(b);
-	order = order ? order : (int)b->rank - (int)a->rank;
-	order = order ? order : compare_numbers(a->device, b->device);
-	order = order ? order : compare_numbers(a->start_us, b->start_us);
-	order = order ? order : compare_numbers(a->time_us, b->time_us);
-	order = order ? order : compare_numbers(a->pid, b->pid);
-	order = order ? order : (int)a->source - (int)b->source;
-	order = order ? order : compare_slices(a->uid, b->uid);
-	order = order ? order : compare_slices(a->path, b->path);
-	order = order ? order : compare_slices(a->name, b->name);
-	order = order ? order : compare_slices(a->command_line, b->command_line);
-	order = order ? order : compare_slices(a->user, b->user);
-	order = order ? order : compare_numbers(a->end_us, b->end_us);
-	order = order ? order : compare_slices(a->parent_uid, b->parent_uid);
-	return order ? order : compare_slices(a->parent_name, b->parent_name);
 }
