@@ -26,4 +26,16 @@ need_packages()
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
 }
 
-build_packages="gcc libc6-dev cmake ninja-build pkg-config libpcap-dev libndpi-dev libhiredis-dev libjansson-dev libssl-dev libcyaml-dev libcsv-dev zlib1g-dev libzstd-dev redis-server tzdata"
+build_packages="gcc libc6-dev cmake ninja-build pkg-config libpcap-dev libndpi-dev libhiredis-dev libjansson-dev libssl-dev libcyaml-dev libyaml-dev libcsv-dev zlib1g-dev libzstd-dev redis-server tzdata"
+
+# build_preset NAME: configures and builds, quietly unless it fails.
+build_preset()
+{
+	echo "== building build/$1"
+	mkdir -p "build/$1"
+	if ! { cmake --preset "$1" && cmake --build --preset "$1"; } >"build/$1/build.log" 2>&1; then
+		tail -n 40 "build/$1/build.log" >&2
+		echo "the build failed; all of its output is in build/$1/build.log" >&2
+		return 1
+	fi
+}

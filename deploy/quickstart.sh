@@ -8,9 +8,7 @@ cd "$(dirname "$0")/.."
 # shellcheck disable=SC2086 # a list of names
 need_packages "build leaktap" $build_packages
 
-echo "== building build/release/leaktap"
-cmake --preset release >/dev/null
-cmake --build --preset release | tail -n 1
+build_preset release
 
 echo "== replaying pcaps/captures with pcaps/events: packets of a tap and the endpoint events of the same minutes"
 build/release/leaktap -r pcaps/captures --endpoint pcaps/events -o build/release/records.json --report leaktap-report.html --no-progress

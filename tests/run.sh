@@ -8,9 +8,7 @@ cd "$(dirname "$0")/.."
 need_packages "build leaktap" $build_packages
 need_packages "test it" libcmocka-dev tshark python3 python3-jsonschema iproute2 openssl curl procps valgrind
 
-echo "== building build/asan"
-cmake --preset asan >/dev/null
-cmake --build --preset asan | tail -n 1
+build_preset asan
 
 echo "== running the tests"
 junit=build/asan/junit.xml

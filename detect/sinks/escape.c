@@ -9,13 +9,24 @@
 struct out {
 	char *p;
 	size_t size, n;
+	bool full; /* sticky, so that nothing after a gap is written */
 };
 
 static void put(struct out *o, const char *s, size_t n)
 {
-	if (o->n + n <= o->size)
-		memcpy(o->p + o->n, s, n);
+	o->full |= n > o->size - o->n;
+	if (o->full)
+		return;
+	memcpy(o->p + o->n, s, n);
 	o->n += n;
+}
+
+/* A run may be cut anywhere. */
+static void put_run(struct out *o, const char *s, size_t n)
+{
+	size_t room = o->size - o->n;
+	put(o, s, n < room ? n : room);
+	o->full |= n > room;
 }
 
 __attribute__((format(printf, 2, 3))) static void putf(struct out *o, const char *fmt, ...)
@@ -51,12 +62,24 @@ static size_t utf8(const uint8_t *p, size_t n, uint32_t *ret_point)
 	return len;
 }
 
-/* Characters that change how their neighbours look: controls, line separators, bidi overrides and isolates, zero-width. */
+/* Characters that change how their neighbours look or that cannot be seen: controls, line separators, bidi marks, overrides and isolates,
+ * zero-width and filler characters, variation selectors, interlinear marks, tags. Sorted. */
+static const struct {
+	uint32_t first, last;
+} deceptive[] = {
+	{0x0, 0x1f}, {0x7f, 0x9f}, {0xad, 0xad}, {0x34f, 0x34f}, {0x61c, 0x61c}, {0x115f, 0x1160}, {0x17b4, 0x17b5}, {0x180b, 0x180f},
+	{0x200b, 0x200f}, {0x2028, 0x202e}, {0x2060, 0x206f}, {0x3164, 0x3164}, {0xfe00, 0xfe0f}, {0xfeff, 0xfeff}, {0xffa0, 0xffa0},
+	{0xfff9, 0xfffb}, {0xe0000, 0xe0fff},
+};
+
 static bool deceives(uint32_t c)
 {
-	return c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == 0x61c || (c >= 0x200b && c <= 0x200f) ||
-	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff || (c >= 0xfff9 && c <= 0xfffb) ||
-	       (c >= 0xe0000 && c <= 0xe007f);
+	if (c >= 0x20 && c < 0x7f)
+		return false;
+	for (size_t i = 0; i < sizeof deceptive / sizeof *deceptive; i++)
+		if (c <= deceptive[i].last)
+			return c >= deceptive[i].first;
+	return false;
 }
 
 static void json_point(struct out *o, uint32_t c)
@@ -67,22 +90,22 @@ static void json_point(struct out *o, uint32_t c)
 		putf(o, "\\u%04x", c);
 }
 
-/* The run of plain printable ASCII at the start of text that no sink has to change. */
-static size_t plain_run(const uint8_t *p, size_t n, const char *special)
+/* The run of printable ASCII at the start of p that JSON takes as it is. */
+static size_t plain_run(const uint8_t *p, size_t n)
 {
 	size_t i = 0;
-	while (i < n && p[i] >= 0x20 && p[i] < 0x7f && !strchr(special, p[i]))
+	while (i < n && p[i] >= 0x20 && p[i] < 0x7f && p[i] != '"' && p[i] != '\\')
 		i++;
 	return i;
 }
 
 size_t escape_json(char *out, size_t size, const char *text, size_t n)
 {
-	struct out o = {out, size, 0};
+	struct out o = {.p = out, .size = size};
 	const uint8_t *p = (const uint8_t *)text;
-	for (size_t i = 0; i < n;) {
-		size_t run = plain_run(p + i, n - i, "\"\\");
-		put(&o, text + i, run);
+	for (size_t i = 0; i < n && !o.full;) {
+		size_t run = plain_run(p + i, n - i);
+		put_run(&o, text + i, run);
 		i += run;
 		if (i == n)
 			break;
@@ -101,15 +124,26 @@ size_t escape_json(char *out, size_t size, const char *text, size_t n)
 	return o.n;
 }
 
+static bool is_hex(uint8_t c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+/* The text itself says \xNN, which would read like an escaped byte. */
+static bool looks_escaped(const uint8_t *p, size_t n)
+{
+	return n >= 4 && p[0] == '\\' && p[1] == 'x' && is_hex(p[2]) && is_hex(p[3]);
+}
+
 size_t escape_terminal(char *out, size_t size, const char *text, size_t n)
 {
-	struct out o = {out, size, 0};
-	for (size_t i = 0; i < n; i++) {
-		uint8_t c = (uint8_t)text[i];
-		if (c >= 0x20 && c < 0x7f)
+	struct out o = {.p = out, .size = size};
+	const uint8_t *p = (const uint8_t *)text;
+	for (size_t i = 0; i < n && !o.full; i++) {
+		if (p[i] >= 0x20 && p[i] < 0x7f && !looks_escaped(p + i, n - i))
 			put(&o, text + i, 1);
 		else
-			putf(&o, "\\x%02x", c);
+			putf(&o, "\\x%02x", p[i]);
 	}
 	return o.n;
 }
@@ -135,9 +169,9 @@ static const char *entity(uint32_t c)
 
 size_t escape_html(char *out, size_t size, const char *text, size_t n)
 {
-	struct out o = {out, size, 0};
+	struct out o = {.p = out, .size = size};
 	const uint8_t *p = (const uint8_t *)text;
-	for (size_t i = 0; i < n;) {
+	for (size_t i = 0; i < n && !o.full;) {
 		uint32_t c;
 		size_t len = utf8(p + i, n - i, &c);
 		const char *e = len ? entity(c) : NULL;
@@ -154,19 +188,30 @@ size_t escape_html(char *out, size_t size, const char *text, size_t n)
 	return o.n;
 }
 
-size_t escape_cef(char *out, size_t size, const char *text, size_t n, int header)
+static void cef_bytes(struct out *o, const uint8_t *p, size_t n)
 {
-	struct out o = {out, size, 0};
-	for (size_t i = 0; i < n; i++) {
-		uint8_t c = (uint8_t)text[i];
-		if (c == '\\' || (c == '=' && !header) || (c == '|' && header))
-			putf(&o, "\\%c", c);
+	for (size_t i = 0; i < n; i++)
+		putf(o, "\\\\x%02x", p[i]);
+}
+
+size_t escape_cef(char *out, size_t size, const char *text, size_t n, bool header)
+{
+	struct out o = {.p = out, .size = size};
+	const uint8_t *p = (const uint8_t *)text;
+	for (size_t i = 0; i < n && !o.full;) {
+		uint32_t c;
+		size_t len = utf8(p + i, n - i, &c);
+		if (!len)
+			cef_bytes(&o, p + i, 1);
+		else if (c == '\\' || c == (header ? '|' : '='))
+			putf(&o, "\\%c", (char)c);
 		else if (c == '\n' || c == '\r')
 			put(&o, c == '\n' ? "\\n" : "\\r", 2);
-		else if (c < 0x20 || c == 0x7f)
-			putf(&o, "\\\\x%02x", c);
+		else if (deceives(c))
+			cef_bytes(&o, p + i, len);
 		else
-			put(&o, text + i, 1);
+			put(&o, text + i, len);
+		i += len ? len : 1;
 	}
 	return o.n;
 }

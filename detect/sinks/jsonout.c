@@ -103,7 +103,7 @@ void jsonout_string(struct jsonout *j, const char *key, const char *value)
 	lead(j, key);
 	put_c(j, '"');
 	size_t n = strlen(value);
-	if (room(j, 12 * n + 1))
+	if (room(j, ESCAPE_GROWTH * n))
 		j->n += escape_json(j->text + j->n, j->size - j->n, value, n);
 	put_c(j, '"');
 }
@@ -208,8 +208,6 @@ void jsonout_time_text(char out[33], uint64_t t_ns)
 void jsonout_time(struct jsonout *j, const char *key, uint64_t t_ns)
 {
 	char text[35];
-	if (!t_ns)
-		return;
 	lead(j, key);
 	text[0] = '"';
 	jsonout_time_text(text + 1, t_ns);

@@ -27,7 +27,7 @@ void jsonout_u64(struct jsonout *j, const char *key, uint64_t value);
 void jsonout_i64(struct jsonout *j, const char *key, int64_t value);
 void jsonout_bool(struct jsonout *j, const char *key, bool value);
 void jsonout_ms(struct jsonout *j, const char *key, double value_ms);       /* at most three decimals */
-void jsonout_time(struct jsonout *j, const char *key, uint64_t t_ns);       /* RFC 3339, microseconds, +00:00; 0 writes nothing */
+void jsonout_time(struct jsonout *j, const char *key, uint64_t t_ns);       /* RFC 3339, microseconds, +00:00 */
 void jsonout_second(struct jsonout *j, const char *key, uint64_t t_s);      /* RFC 3339, whole seconds, Z */
 void jsonout_newline(struct jsonout *j);                                    /* ends a record */
 

@@ -2,25 +2,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "detect/sinks/escape.h"
 #include "detect/sinks/record.h"
 #include "detect/sinks/textbuf.h"
-
-/* The line is built in a textbuf and handed over as it is. */
-static void put_escaped(struct textbuf *b, const char *text, int header)
-{
-	char safe[4096];
-	size_t n = escape_cef(safe, sizeof safe - 1, text, strlen(text), header);
-	safe[n < sizeof safe ? n : 0] = '\0';
-	textbuf_put(b, safe);
-}
 
 static void key_text(struct textbuf *b, const char *key, const char *value)
 {
 	if (!value || !*value)
 		return;
 	textbuf_f(b, " %s=", key);
-	put_escaped(b, value, 0);
+	textbuf_cef(b, value, false);
 }
 
 static void labelled(struct textbuf *b, const char *key, const char *label, const char *value)
@@ -39,7 +29,7 @@ static void key_number(struct textbuf *b, const char *key, uint64_t v)
 static void put_header(struct textbuf *b, const char *id, const char *name, unsigned severity)
 {
 	textbuf_f(b, "CEF:0|leaktap|leaktap|%s|%s|", LEAKTAP_VERSION, id);
-	put_escaped(b, name, 1);
+	textbuf_cef(b, name, true);
 	textbuf_f(b, "|%u|", severity);
 }
 
@@ -48,17 +38,19 @@ static void put_extension(struct textbuf *b, const struct record_conf *conf, con
 {
 	const struct flow_facts *f = v->facts;
 	char ip[46], number[24], grade[2] = {v->initiator.grade, '\0'}, buf[8];
-	bool six = f->src.family == 6;
+	bool six = f->src.family == 6, ports = f->proto == 6 || f->proto == 17;
 	textbuf_f(b, "rt=%llu", (unsigned long long)(t_ns / 1000000));
 	key_text(b, "dvchost", conf->sensor);
 	record_address(ip, &f->src);
 	labelled(b, six ? "c6a2" : "", six ? "Source IPv6 Address" : "", six ? ip : NULL);
 	key_text(b, "src", six ? NULL : ip);
-	key_number(b, "spt", f->src.port);
+	if (ports)
+		key_number(b, "spt", f->src.port);
 	record_address(ip, &f->dst);
 	labelled(b, six ? "c6a3" : "", six ? "Destination IPv6 Address" : "", six ? ip : NULL);
 	key_text(b, "dst", six ? NULL : ip);
-	key_number(b, "dpt", f->dst.port);
+	if (ports)
+		key_number(b, "dpt", f->dst.port);
 	key_text(b, "proto", record_protocol(f->proto, buf));
 	key_text(b, "app", f->app_proto);
 	key_text(b, "dhost", f->name_source == FACTS_NAME_ECH_OUTER ? NULL : f->name);

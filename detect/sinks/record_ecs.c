@@ -76,7 +76,8 @@ static void put_process(struct jsonout *j, const struct owner *o)
 		jsonout_u64(j, "pid", p->pid);
 	jsonout_string(j, "executable", p->path);
 	jsonout_string(j, "command_line", p->command_line);
-	jsonout_time(j, "start", p->start_ns);
+	if (p->start_ns)
+		jsonout_time(j, "start", p->start_ns);
 	if (p->parent_name || p->parent_pid) {
 		jsonout_open(j, "parent");
 		jsonout_string(j, "name", p->parent_name);

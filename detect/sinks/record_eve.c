@@ -173,7 +173,8 @@ static void put_process_members(struct jsonout *j, const struct owner_process *p
 	jsonout_string(j, "command_line", p->command_line);
 	jsonout_string(j, "user", p->user);
 	jsonout_string(j, "device", p->device);
-	jsonout_time(j, "start", p->start_ns);
+	if (p->start_ns)
+		jsonout_time(j, "start", p->start_ns);
 	jsonout_string(j, "sha256", p->sha256);
 	if (!p->parent_name && !p->parent_pid)
 		return;

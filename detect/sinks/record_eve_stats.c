@@ -51,7 +51,7 @@ static void put_verdicts(struct jsonout *j, const struct track_stats *t)
 	X(segments_dup) X(segments_oow) X(ack_beyond_window) X(overlap_diff) X(isn_conflicts)                  \
 	X(intervals_full) X(udp_duplicates) X(span_duplicates) X(quic_migrated) X(quic_undecryptable)          \
 	X(assembly_refused) X(ext_refused) X(names_refused) X(appid_refused) X(dns_evicted)                    \
-	X(appid_packets) X(appid_flows)
+	X(appid_packets) X(appid_flows) X(flows_active) X(max_flows) X(memory_bytes)
 
 static void put_table(struct jsonout *j, const struct track_stats *t)
 {
@@ -120,7 +120,8 @@ void record_eve_stats(struct jsonout *j, const struct record_conf *conf, const s
 {
 	j->comma = false;
 	jsonout_open(j, NULL);
-	jsonout_time(j, "timestamp", st->time_ns);
+	if (st->time_ns) /* a capture without a packet has no time */
+		jsonout_time(j, "timestamp", st->time_ns);
 	jsonout_string(j, "event_type", "stats");
 	put_capture(j, st);
 	jsonout_open(j, "leaktap");

@@ -36,9 +36,12 @@ static int table_open(struct sink **ret_s, const struct sink_conf *conf, struct 
 
 static void put_text(struct sink *s, const char *text)
 {
-	char safe[2048];
-	size_t n = escape_terminal(safe, sizeof safe, text, strlen(text));
-	fwrite(safe, 1, n < sizeof safe ? n : sizeof safe, s->out);
+	char safe[1024];
+	enum { CHUNK = sizeof safe / ESCAPE_GROWTH };
+	for (size_t n = strlen(text), take; n; n -= take, text += take) {
+		take = n < CHUNK ? n : CHUNK;
+		fwrite(safe, 1, escape_terminal(safe, sizeof safe, text, take), s->out);
+	}
 }
 
 static const char *colored(const struct sink *s, const char *code)
@@ -93,10 +96,11 @@ static int table_flow(struct sink *s, const struct verdict *v)
 
 static void put_cell(struct sink *s, const char *text, int width)
 {
-	char safe[1024];
-	size_t n = escape_terminal(safe, sizeof safe - 1, text, strlen(text));
-	safe[n < sizeof safe ? n : sizeof safe - 1] = '\0';
-	if ((int)n > width && width > 3)
+	char safe[64 * ESCAPE_GROWTH];
+	size_t n = strnlen(text, 64);
+	n = escape_terminal(safe, sizeof safe - 1, text, n);
+	safe[n] = '\0';
+	if ((int)n > width)
 		memcpy(safe + width - 2, "..", 3);
 	fprintf(s->out, "%-*s ", width, safe);
 }

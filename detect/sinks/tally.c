@@ -76,7 +76,7 @@ static struct tally_row *find_row(struct tally *t, const struct verdict *v)
 {
 	struct tally_row key;
 	fill_key(&key, v);
-	size_t i = (size_t)hash_bytes(HASH_KEY_FIXED, &key, offsetof(struct tally_row, service)) % SLOTS;
+	size_t i = (size_t)hash_bytes(t->key, &key, offsetof(struct tally_row, service)) % SLOTS;
 	for (; t->slots[i]; i = (i + 1) % SLOTS)
 		if (same_key(t->rows[t->slots[i] - 1], &key))
 			return t->rows[t->slots[i] - 1];

@@ -51,9 +51,18 @@ void textbuf_put(struct textbuf *b, const char *text)
 void textbuf_html(struct textbuf *b, const char *text)
 {
 	size_t n = text ? strlen(text) : 0;
-	if (!n || !room(b, 12 * n))
+	if (!n || !room(b, ESCAPE_GROWTH * n))
 		return;
-	b->n += escape_html(b->text + b->n, b->size - b->n, text, n);
+	b->n += escape_html(b->text + b->n, b->size - b->n - 1, text, n);
+	b->text[b->n] = '\0';
+}
+
+void textbuf_cef(struct textbuf *b, const char *text, bool header)
+{
+	size_t n = text ? strlen(text) : 0;
+	if (!n || !room(b, ESCAPE_GROWTH * n))
+		return;
+	b->n += escape_cef(b->text + b->n, b->size - b->n - 1, text, n, header);
 	b->text[b->n] = '\0';
 }
 
