@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_BYTES = 2048, BITMAP_BYTES = ASSEMBLE_MAX_BYTES / 8 };
+enum { FIRST_BYTES = 256, BITMAP_BYTES = ASSEMBLE_MAX_BYTES / 8 };
 
 void assemble_init(struct assemble *a)
 {

@@ -3,7 +3,7 @@
 
 #include "dissect/inspect_slot.h"
 
-enum { RECORD_HEADER = 5, RECORD_HANDSHAKE = 22, NDPI_NAME_KEPT = 79 };
+enum { RECORD_HEADER = 5, RECORD_HANDSHAKE = 22, NDPI_NAME_KEPT = 79, PORT_WELL_KNOWN = 1024 };
 
 static bool same_name(const char *ours, const struct appid_label *theirs)
 {
@@ -43,16 +43,55 @@ void inspect_appid_done(struct inspect *in, struct inspect_slot *slot)
 	slot->appid_done = true;
 }
 
+bool inspect_appid_wanted(const struct inspect_slot *slot, const struct inspect_input *input)
+{
+	return input->src.port < PORT_WELL_KNOWN || input->dst.port < PORT_WELL_KNOWN ||
+	       slot->payload_bytes >= INSPECT_APPID_BYTES;
+}
+
+static void turn_round(struct segment *seg)
+{
+	const struct segment was = *seg;
+	memcpy(seg->src, was.dst, sizeof seg->src);
+	memcpy(seg->dst, was.src, sizeof seg->dst);
+	seg->sport = was.dport;
+	seg->dport = was.sport;
+	seg->tcp_seq = was.tcp_ack;
+	seg->tcp_ack = was.tcp_seq;
+}
+
+/* What the client said first, while nDPI was not wanted yet. */
+static void feed_first(struct inspect *in, const struct inspect_slot *slot, const struct segment *seg,
+		       bool from_initiator)
+{
+	const struct assemble *a = &slot->client_bytes;
+	const bool from_client = from_initiator == !slot->client;
+	uint32_t end = slot->n_starts > 1 && slot->starts[1] < a->ready ? slot->starts[1] : a->ready;
+	if (!end || (from_client && slot->n_starts < 2))
+		return;
+	if (end > INSPECT_UNKNOWN_BYTES)
+		end = INSPECT_UNKNOWN_BYTES;
+	struct segment first = *seg;
+	if (!from_client)
+		turn_round(&first);
+	first.payload = a->bytes;
+	first.payload_bytes = first.payload_captured_bytes = end;
+	appid_feed(in->appid, slot->appid, &first, !slot->client);
+}
+
 void inspect_appid_unknown(struct inspect *in, struct inspect_slot *slot, const struct segment *seg,
 			   bool from_initiator)
 {
 	if (slot->appid_done)
 		return;
-	if (!slot->appid)
-		slot->appid = appid_flow_get(in->appid);
 	if (!slot->appid) {
-		slot->appid_done = true;
-		return;
+		slot->appid = appid_flow_get(in->appid);
+		if (!slot->appid) {
+			slot->appid_done = true;
+			return;
+		}
+		if (slot->payload_bytes > seg->payload_bytes)
+			feed_first(in, slot, seg, from_initiator);
 	}
 	struct segment part = *seg;
 	if (part.payload_captured_bytes > INSPECT_UNKNOWN_BYTES)

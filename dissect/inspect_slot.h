@@ -17,6 +17,7 @@ enum {
 	INSPECT_MAX_DATAGRAMS = 8, /* of one direction; QUIC stops by itself */
 	INSPECT_MAX_QUIC_DATAGRAMS = 64,
 	INSPECT_SLAB_SLOTS = 64,
+	INSPECT_APPID_BYTES = 4096, /* of an unknown TCP protocol on a high port, before nDPI is asked */
 	INSPECT_UNKNOWN_BYTES =
 	    2048, /* of a packet of unknown protocol that nDPI gets: it keeps them (25 KB per flow on 4.2) */
 };
@@ -37,6 +38,7 @@ struct inspect_slot {
 	uint8_t kind;
 	uint8_t client; /* which direction is the client's: 1 when the responder sent the ClientHello */
 	uint16_t segments[2];
+	uint32_t payload_bytes; /* TCP, both directions */
 
 	bool hello_found, hello_bad, hello_none, retried;
 	bool http_none, server_done, appid_done, tls_like, second_seen;
@@ -94,7 +96,9 @@ enum inspect_verdict inspect_udp(struct inspect *in, struct inspect_slot *slot,
 bool inspect_dns_segment(struct inspect *in, struct inspect_slot *slot, const struct segment *seg);
 
 /* inspect_appid.c */
-/* A payload of a flow that no reader of ours knows. */
+/* A payload of a flow that no reader of ours knows. A verdict of nDPI costs as much as a hundred packets of ours,
+ * so a TCP flow to a port that nobody owns waits until it has carried something. */
+bool inspect_appid_wanted(const struct inspect_slot *slot, const struct inspect_input *input);
 void inspect_appid_unknown(struct inspect *in, struct inspect_slot *slot, const struct segment *seg,
 			   bool from_initiator);
 /* The client's first bytes of a flow whose name our reader has found: labelled when the name is wanted. tls:

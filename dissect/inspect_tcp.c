@@ -330,6 +330,7 @@ enum inspect_verdict inspect_tcp(struct inspect *in, struct inspect_slot *slot,
 	settle_client(slot, input);
 	if (slot->segments[dir] < UINT16_MAX)
 		slot->segments[dir]++;
+	slot->payload_bytes += input->seg->payload_bytes;
 	if (slot->kind == INSPECT_KIND_UNKNOWN && inspect_dns_segment(in, slot, input->seg))
 		return INSPECT_DONE;
 	if (dir == slot->client)
@@ -337,7 +338,8 @@ enum inspect_verdict inspect_tcp(struct inspect *in, struct inspect_slot *slot,
 	else
 		server_segment(in, slot, input);
 	const bool waits_for_http = slot->client_bytes.size && !slot->http_none;
-	if (slot->kind == INSPECT_KIND_UNKNOWN && !slot->tls_like && !waits_for_http)
+	if (slot->kind == INSPECT_KIND_UNKNOWN && !slot->tls_like && !waits_for_http &&
+	    inspect_appid_wanted(slot, input))
 		inspect_appid_unknown(in, slot, input->seg, input->from_initiator);
 	if (input->tls) {
 		struct tls_app_segment seg = app_segment(input, dir);

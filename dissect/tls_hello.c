@@ -218,7 +218,7 @@ enum tls_hello_verdict tls_hello_client(const uint8_t *bytes, size_t n, const ui
 	*scan = pack(&progress);
 	if (v == TLS_HELLO_MORE)
 		return v;
-	if (v == TLS_HELLO_FOUND && progress.scan.base == 0) {
+	if (progress.scan.base == 0) { /* nothing stands before it */
 		ret->tls_start = 0;
 		ret->prefix = TLS_HELLO_BARE;
 		ret->connect_port = 0;

@@ -259,14 +259,28 @@ static enum answer ldap(struct step *s)
 	return ended(s, &b, TLS_HELLO_STARTTLS);
 }
 
+/* The first byte says which one it can be. */
 static enum answer known_prefix(struct step *s)
 {
-	static enum answer (*const readers[])(struct step *) = {
-	    proxy_v1, proxy_v2, socks4, socks5, http_connect, postgresql, mysql, rdp, ldap};
-	for (size_t i = 0; i < sizeof readers / sizeof *readers; i++) {
-		enum answer a = readers[i](s);
-		if (a != ANSWER_NO)
-			return a;
+	switch (s->b.at[0]) {
+	case 'P':
+		return proxy_v1(s);
+	case '\r':
+		return proxy_v2(s);
+	case 4:
+		return socks4(s);
+	case 5:
+		return socks5(s);
+	case 'C':
+		return http_connect(s);
+	case 0:
+		return postgresql(s);
+	case 0x20:
+		return mysql(s);
+	case 3:
+		return rdp(s);
+	case 0x30:
+		return ldap(s);
 	}
 	return ANSWER_NO;
 }
@@ -278,7 +292,7 @@ static bool never_tls(const struct bytes *b)
 	static const char *const words[] = {"GET ",   "POST ",  "PUT ", "HEAD ",       "OPTIONS ", "DELETE ",
 					    "PATCH ", "TRACE ", "SSH-", "PRI * HTTP/", "PROPFIND "};
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-		if (starts_with(b, words[i], strlen(words[i])) == ANSWER_YES)
+		if (words[i][0] == b->at[0] && starts_with(b, words[i], strlen(words[i])) == ANSWER_YES)
 			return true;
 	return false;
 }

@@ -9,6 +9,8 @@ static const uint32_t paired_bits = FLOW_BASE_0 | FLOW_SYN_0 | FLOW_EDGE_0 | FLO
 				    FLOW_SEEN_ACK_0 | FLOW_STEP_ONE_0;
 
 static const uint32_t closing_bits = FLOW_RST | FLOW_FIN_0 | FLOW_FIN_0 << 1;
+/* Nothing is to come that could be read. */
+static const uint32_t all_said = FLOW_FIN_ACKED_0 | FLOW_FIN_ACKED_0 << 1;
 
 /* Who began: the sender of a SYN, the receiver of a SYN-ACK; without either the sender of the first packet,
  * unless it speaks from a well-known port to one that is not. */
@@ -186,6 +188,8 @@ static uint32_t tcp(struct track *tr, uint32_t id, const struct segment *seg, co
 			if ((f->state ^ before) & closing_bits)
 				close_soon(tr, id);
 			tls_moves(tr, id, ret_placed);
+			if ((f->state & all_said) == all_said && flow_has(f, FLOW_INSPECTING) && !seg->payload_bytes)
+				track_close_inspection(tr, id);
 			return id;
 		}
 		if (v == TCPACCT_REUSED) {

@@ -4,10 +4,7 @@
 
 #include "detect/sinks/digest.h"
 
-static bool has_ports(uint8_t proto)
-{
-	return proto == 6 || proto == 17 || proto == 132;
-}
+enum { ICMP = 1, TCP = 6, UDP = 17, ICMP6 = 58, SCTP = 132 };
 
 /* The smaller endpoint comes first: by address, then by port. */
 static bool is_ordered(const struct facts_addr *a, const struct facts_addr *b)
@@ -18,6 +15,9 @@ static bool is_ordered(const struct facts_addr *a, const struct facts_addr *b)
 
 void community_id(char ret[COMMUNITY_ID_SIZE], const struct facts_addr *src, const struct facts_addr *dst, uint8_t proto)
 {
+	ret[0] = '\0';
+	if (proto == ICMP || proto == ICMP6 || proto == SCTP)
+		return;
 	const struct facts_addr *first = is_ordered(src, dst) ? src : dst, *second = first == src ? dst : src;
 	uint8_t msg[2 + 32 + 2 + 4] = {0, 0}, sum[20];
 	size_t n = 2, ip = src->family == 6 ? 16 : 4;
@@ -27,7 +27,7 @@ void community_id(char ret[COMMUNITY_ID_SIZE], const struct facts_addr *src, con
 	n += ip;
 	msg[n++] = proto;
 	msg[n++] = 0;
-	if (has_ports(proto)) {
+	if (proto == TCP || proto == UDP) {
 		msg[n++] = (uint8_t)(first->port >> 8);
 		msg[n++] = (uint8_t)first->port;
 		msg[n++] = (uint8_t)(second->port >> 8);

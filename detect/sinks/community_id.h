@@ -6,6 +6,7 @@
 
 enum { COMMUNITY_ID_SIZE = 31 }; /* "1:" + 28 base64 characters + NUL */
 
+/* "" where the specification hashes ports or types that flow facts do not have: ICMP, ICMPv6, SCTP. */
 void community_id(char ret[COMMUNITY_ID_SIZE], const struct facts_addr *src, const struct facts_addr *dst, uint8_t proto);
 
 #endif

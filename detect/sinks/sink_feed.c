@@ -2,7 +2,7 @@
  *
  * The judging thread pushes lines into a ring; a thread of the sink's own ships them in batches, each by one script call that is refused a
  * second time: a batch whose reply was lost is sent again without doubling a record. A ring that fills while Redis is away loses lines in a live
- * run, counted; a replay waits. */
+ * run, counted; a replay waits, but gives the feed up when Redis stays away for half a minute. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -18,14 +18,14 @@
 #include "detect/sinks/sinks.h"
 
 enum { RING_BYTES = 64 << 20, BATCH_MAX = 128, BATCH_BYTES = 1 << 20, TIMEOUT_MS = 1000,
-       BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 5000, CLOSE_WAIT_MS = 10000 };
+       BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 5000, CLOSE_WAIT_MS = 10000, REPLAY_WAIT_MS = 30000 };
 
 /* KEYS: stream, position of this source, list. ARGV: number of the first line, maxlen, channel, line... Lines up to the position are already
- * there. A gap is refused: something before it was lost on the way. The position outlives any retry, then goes. */
+ * there; the position outlives any retry, then goes. One batch is under way at a time, so a position that lies further back than the batch before
+ * means that the server forgot it (restarted from an older snapshot, flushed): what it forgot is gone, what comes is taken. */
 static const char script[] =
 	"local n,maxlen,channel=tonumber(ARGV[1]),ARGV[2],ARGV[3] "
 	"local hw=tonumber(redis.call('HGET',KEYS[2],'n') or '0') "
-	"if n>hw+1 and hw>0 then return hw end "
 	"local last=n+#ARGV-4 "
 	"for i=math.max(4,4+hw-n+1),#ARGV do "
 	"redis.call('XADD',KEYS[1],'MAXLEN','~',maxlen,'*','json',ARGV[i]) "
@@ -62,18 +62,30 @@ static struct redis_arg arg(const char *text)
 	return (struct redis_arg){text, strlen(text)};
 }
 
-/* The ring gives one record at a time and keeps it only until popped, so a batch is copied out and popped once Redis has it. */
+/* The ring gives one record at a time, so a batch is copied out: as many lines as fit, but always one. */
 struct batch {
 	char *bytes;
-	size_t n_bytes, n;
+	size_t size, n_bytes, n;
 	size_t ends[BATCH_MAX];
 };
+
+static bool has_room(struct batch *b, size_t n)
+{
+	if (b->n_bytes + n <= b->size)
+		return true;
+	char *grown = b->n ? NULL : realloc(b->bytes, n);
+	if (!grown)
+		return false;
+	b->bytes = grown;
+	b->size = n;
+	return true;
+}
 
 static void fill_batch(struct sink *s, struct batch *b)
 {
 	size_t n;
 	const void *line;
-	while (b->n < BATCH_MAX && (line = ring_peek(s->ring, &n)) && b->n_bytes + n <= BATCH_BYTES) {
+	while (b->n < BATCH_MAX && (line = ring_peek(s->ring, &n)) && has_room(b, n)) {
 		memcpy(b->bytes + b->n_bytes, line, n);
 		b->n_bytes += n;
 		b->ends[b->n++] = b->n_bytes;
@@ -143,17 +155,22 @@ static bool ship(struct sink *s, const struct batch *b)
 	return done;
 }
 
+/* Redis may be away for as long as a live sensor runs; a replay ends sometime, and so does a run that is closing. */
+static bool gives_up(const struct sink *s, uint64_t *closing_ns, uint64_t failing_ns, uint64_t now_ns)
+{
+	if (!*closing_ns && atomic_load(&s->closing))
+		*closing_ns = now_ns;
+	if (*closing_ns && now_ns - *closing_ns >= CLOSE_WAIT_MS * CLOCK_NS_PER_MS)
+		return true;
+	return !s->live && now_ns - failing_ns >= REPLAY_WAIT_MS * CLOCK_NS_PER_MS;
+}
+
 static bool ship_until_done(struct sink *s, const struct batch *b)
 {
-	uint64_t gave_up_ns = 0;
+	uint64_t closing_ns = 0, failing_ns = clock_monotonic_ns();
 	for (unsigned wait_ms = BACKOFF_MIN_MS; !ship(s, b); wait_ms = wait_ms < BACKOFF_MAX_MS ? wait_ms * 2 : BACKOFF_MAX_MS) {
-		uint64_t now = clock_monotonic_ns();
-		if (atomic_load(&s->closing)) {
-			if (!gave_up_ns)
-				gave_up_ns = now + CLOSE_WAIT_MS * CLOCK_NS_PER_MS;
-			if (now >= gave_up_ns)
-				return false;
-		}
+		if (gives_up(s, &closing_ns, failing_ns, clock_monotonic_ns()))
+			return false;
 		nap_ms(wait_ms);
 	}
 	return true;
@@ -162,7 +179,7 @@ static bool ship_until_done(struct sink *s, const struct batch *b)
 static void *ship_all(void *arg_s)
 {
 	struct sink *s = arg_s;
-	struct batch b = {.bytes = malloc(BATCH_BYTES)};
+	struct batch b = {.bytes = malloc(BATCH_BYTES), .size = BATCH_BYTES};
 	while (b.bytes) {
 		bool closing = atomic_load(&s->closing);
 		b.n = b.n_bytes = 0;

@@ -1,6 +1,7 @@
 /* sink_records: records as lines into a file or standard output, in the format that was asked for. Kind "eve". */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,8 @@ static int write_all(struct sink *s)
 		ssize_t n = write(s->fd, s->lines.text + done, s->lines.n - done);
 		if (n > 0)
 			done += (size_t)n;
+		else if (n < 0 && errno == EAGAIN) /* standard output shared with one who made it non-blocking */
+			poll(&(struct pollfd){.fd = s->fd, .events = POLLOUT}, 1, 1000);
 		else if (n < 0 && errno != EINTR)
 			s->failed = -errno;
 	}

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "detect/sinks/escape.h"
 #include "detect/sinks/sinks.h"
 #include "detect/sinks/tally.h"
+#include "detect/sinks/textbuf.h"
 
 enum { DESTINATIONS_SHOWN = 15, FINDINGS_SHOWN = 100 };
 
@@ -15,6 +15,7 @@ struct sink {
 	FILE *out;
 	bool color, live;
 	struct tally *tally;
+	struct textbuf safe; /* the text being written, made harmless */
 	uint64_t findings;
 };
 
@@ -36,12 +37,10 @@ static int table_open(struct sink **ret_s, const struct sink_conf *conf, struct 
 
 static void put_text(struct sink *s, const char *text)
 {
-	char safe[1024];
-	enum { CHUNK = sizeof safe / ESCAPE_GROWTH };
-	for (size_t n = strlen(text), take; n; n -= take, text += take) {
-		take = n < CHUNK ? n : CHUNK;
-		fwrite(safe, 1, escape_terminal(safe, sizeof safe, text, take), s->out);
-	}
+	textbuf_clear(&s->safe);
+	textbuf_terminal(&s->safe, text);
+	if (s->safe.n)
+		fwrite(s->safe.text, 1, s->safe.n, s->out);
 }
 
 static const char *colored(const struct sink *s, const char *code)
@@ -96,13 +95,10 @@ static int table_flow(struct sink *s, const struct verdict *v)
 
 static void put_cell(struct sink *s, const char *text, int width)
 {
-	char safe[64 * ESCAPE_GROWTH];
-	size_t n = strnlen(text, 64);
-	n = escape_terminal(safe, sizeof safe - 1, text, n);
-	safe[n] = '\0';
-	if ((int)n > width)
-		memcpy(safe + width - 2, "..", 3);
-	fprintf(s->out, "%-*s ", width, safe);
+	textbuf_clear(&s->safe);
+	textbuf_terminal(&s->safe, text);
+	bool cut = s->safe.n > (size_t)width;
+	fprintf(s->out, "%-*.*s%s ", cut ? width - 2 : width, cut ? width - 2 : width, s->safe.n ? s->safe.text : "", cut ? ".." : "");
 }
 
 static void put_row(struct sink *s, const struct tally_row *r)
@@ -144,7 +140,8 @@ static int table_close(struct sink *s, struct err *err)
 	else if (s->findings > FINDINGS_SHOWN && !s->live)
 		fprintf(s->out, "and %" PRIu64 " more findings; records and report list them\n", s->findings - FINDINGS_SHOWN);
 	put_destinations(s);
-	int r = fflush(s->out) ? err_set(err, -errno, "standard output: %s", strerror(errno)) : 0;
+	int r = fflush(s->out) || ferror(s->out) ? err_set(err, -errno, "standard output: %s", strerror(errno)) : 0;
+	textbuf_done(&s->safe);
 	tally_free(s->tally);
 	free(s);
 	return r;

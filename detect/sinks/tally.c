@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "capture/base/hash.h"
 #include "detect/sinks/record.h"
@@ -10,6 +11,7 @@
 enum { SLOTS = 2 * TALLY_MAX_ROWS };
 
 struct tally {
+	struct hash_key key; /* of this run: senders choose names */
 	struct tally_row *rows[TALLY_MAX_ROWS + 1];
 	size_t n;
 	const struct tally_row *sorted[TALLY_MAX_ROWS + 1];
@@ -18,7 +20,12 @@ struct tally {
 
 struct tally *tally_new(void)
 {
-	return calloc(1, sizeof(struct tally));
+	struct tally *t = calloc(1, sizeof *t);
+	if (t && getrandom(&t->key, sizeof t->key, 0) != (ssize_t)sizeof t->key) {
+		free(t);
+		return NULL;
+	}
+	return t;
 }
 
 void tally_free(struct tally *t)
@@ -80,7 +87,7 @@ static struct tally_row *find_row(struct tally *t, const struct verdict *v)
 	for (; t->slots[i]; i = (i + 1) % SLOTS)
 		if (same_key(t->rows[t->slots[i] - 1], &key))
 			return t->rows[t->slots[i] - 1];
-	if (t->n < TALLY_MAX_ROWS - 1) {
+	if (t->n < TALLY_MAX_ROWS - 1) { /* the last row is everything else's */
 		struct tally_row *row = add_row(t, &key, v);
 		if (row)
 			t->slots[i] = (uint16_t)t->n;

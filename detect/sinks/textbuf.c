@@ -43,6 +43,13 @@ void textbuf_done(struct textbuf *b)
 	*b = (struct textbuf){0};
 }
 
+void textbuf_clear(struct textbuf *b)
+{
+	b->n = 0;
+	if (b->text)
+		b->text[0] = '\0';
+}
+
 void textbuf_put(struct textbuf *b, const char *text)
 {
 	put(b, text, strlen(text));
@@ -54,6 +61,15 @@ void textbuf_html(struct textbuf *b, const char *text)
 	if (!n || !room(b, ESCAPE_GROWTH * n))
 		return;
 	b->n += escape_html(b->text + b->n, b->size - b->n - 1, text, n);
+	b->text[b->n] = '\0';
+}
+
+void textbuf_terminal(struct textbuf *b, const char *text)
+{
+	size_t n = text ? strlen(text) : 0;
+	if (!n || !room(b, ESCAPE_GROWTH * n))
+		return;
+	b->n += escape_terminal(b->text + b->n, b->size - b->n - 1, text, n);
 	b->text[b->n] = '\0';
 }
 
