@@ -112,12 +112,14 @@ void judge_free(struct judge *j)
 
 void judge_classify(const struct judge *j, const struct flow_facts *facts, struct verdict *ret_verdict)
 {
-	*ret_verdict = (struct verdict){.facts = facts, .version = 1};
-	ret_verdict->initiator =
-	    (struct owner){.outcome = OWNER_UNATTRIBUTED,
-			   .grade = 'U',
-			   .cause = j->conf.attrib ? OWNER_CAUSE_NOT_JOINED : OWNER_CAUSE_NO_ENDPOINT_INPUT};
-	ret_verdict->responder = ret_verdict->initiator;
+	enum owner_cause cause = j->conf.attrib ? OWNER_CAUSE_NOT_JOINED : OWNER_CAUSE_NO_ENDPOINT_INPUT;
+	ret_verdict->facts = facts;
+	ret_verdict->version = 1;
+	ret_verdict->has_destination = ret_verdict->by_address = ret_verdict->has_responder = false;
+	ret_verdict->destination = (struct catalogue_match){0};
+	ret_verdict->explanation = NULL;
+	owner_none(&ret_verdict->initiator, cause);
+	owner_none(&ret_verdict->responder, cause);
 	ret_verdict->direction = (uint8_t)part_direction(facts, false);
 	destination_classify(j->conf.catalogue, facts, ret_verdict);
 }
@@ -288,13 +290,32 @@ static bool judge_initiator(struct judge *j, struct verdict *v)
 
 static void judge_responder(struct judge *j, const struct verdict *v)
 {
+	if (!v->has_responder || v->responder.outcome != OWNER_ATTRIBUTED) {
+		ledgers_drop(&j->ledgers, v->facts->flow_id, ATTRIB_RESPONDER);
+		return;
+	}
 	struct verdict judged = *v;
-	bool owned = v->has_responder && v->responder.outcome == OWNER_ATTRIBUTED;
-	if (owned && destination_use_answered(j->conf.catalogue, &judged) == DESTINATION_COUNTS &&
+	if (destination_use_answered(j->conf.catalogue, &judged) == DESTINATION_COUNTS &&
 	    worth_keeping(&judged, ATTRIB_RESPONDER))
 		keep_part(j, &judged, ATTRIB_RESPONDER, false);
 	else
 		ledgers_drop(&j->ledgers, v->facts->flow_id, ATTRIB_RESPONDER);
+}
+
+/* Nearly every flow: too small for a destination nobody lists, sent by nobody known. No rule can fire on it and
+ * nothing explains it. */
+static bool matters_to_none(const struct verdict *v)
+{
+	return !v->has_destination && !v->destination.sanctioned && !v->has_responder &&
+	       v->initiator.outcome != OWNER_ATTRIBUTED && v->facts->up.bytes < MIN_UNOWNED_BYTES;
+}
+
+static void drop_parts(struct judge *j, uint64_t flow_id)
+{
+	if (!j->ledgers.parts.n)
+		return;
+	ledgers_drop(&j->ledgers, flow_id, ATTRIB_INITIATOR);
+	ledgers_drop(&j->ledgers, flow_id, ATTRIB_RESPONDER);
 }
 
 void judge_verdict(struct judge *j, struct verdict *v)
@@ -307,8 +328,13 @@ void judge_verdict(struct judge *j, struct verdict *v)
 	v->explanation = NULL;
 	if (protocol_of(f) == PROTOCOL_SMB)
 		peers_note(&j->peers, f);
-	bool suppressed = judge_initiator(j, v);
-	judge_responder(j, v);
+	bool suppressed = false;
+	if (matters_to_none(v)) {
+		drop_parts(j, f->flow_id);
+	} else {
+		suppressed = judge_initiator(j, v);
+		judge_responder(j, v);
+	}
 	outcomes_book(&j->outcomes, &j->stats, v, suppressed);
 }
 

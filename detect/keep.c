@@ -104,7 +104,8 @@ struct keep *keep_new(const struct verdict *v)
 	struct keep *k = malloc(fixed + w.n);
 	if (!k)
 		return NULL;
-	*k = (struct keep){.facts = *v->facts,
+	*k = (struct keep){.bytes = fixed + w.n,
+			   .facts = *v->facts,
 			   .destination = v->destination,
 			   .explanation = v->explanation,
 			   .version = v->version,

@@ -16,6 +16,7 @@ struct keep_owner { /* struct owner, its arrays elsewhere in the block */
 };
 
 struct keep {
+	size_t bytes;            /* of the block */
 	struct flow_facts facts; /* without minutes */
 	struct catalogue_match destination;
 	const char *explanation;

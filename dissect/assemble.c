@@ -122,6 +122,22 @@ bool assemble_add(struct assemble *a, struct assemble_budget *budget, uint32_t p
 	return a->ready > was_ready;
 }
 
+bool assemble_conflicts(const struct assemble *a, uint32_t pos, const uint8_t *p, size_t n)
+{
+	if (pos >= a->high)
+		return false;
+	uint32_t count = n < a->high - pos ? (uint32_t)n : a->high - pos, i = 0;
+	if (pos < a->ready) {
+		i = count < a->ready - pos ? count : a->ready - pos;
+		if (memcmp(a->bytes + pos, p, i) != 0)
+			return true;
+	}
+	for (; i < count; i++)
+		if (has(a, pos + i) && a->bytes[pos + i] != p[i])
+			return true;
+	return false;
+}
+
 size_t assemble_memory_bytes(const struct assemble *a)
 {
 	return a->size + (a->have ? BITMAP_BYTES : 0);

@@ -35,6 +35,8 @@ void assemble_init(struct assemble *a);
 /* Returns true when ready grew. pos+n beyond ASSEMBLE_MAX_BYTES sets full and keeps what fits. */
 bool assemble_add(struct assemble *a, struct assemble_budget *budget, uint32_t pos, const uint8_t *p,
 		  size_t n);
+/* [pos, pos+n) says otherwise than what is held of it. */
+bool assemble_conflicts(const struct assemble *a, uint32_t pos, const uint8_t *p, size_t n);
 size_t assemble_memory_bytes(const struct assemble *a);
 /* Gives everything back; the assemble is empty again. */
 void assemble_done(struct assemble *a, struct assemble_budget *budget);

@@ -16,6 +16,7 @@ struct copies {
 };
 
 static const uint64_t ns_per_us = 1000;
+enum { QUIC_LONG_HEADER = 0x80 };
 
 struct copies *copies_new(struct hash_key key)
 {
@@ -51,6 +52,10 @@ static uint64_t fingerprint(const struct copies *cp, uint64_t flow, unsigned dir
 	}
 	uint32_t n = seg->payload_captured_bytes < COPIES_BYTES ? seg->payload_captured_bytes : COPIES_BYTES;
 	memcpy(x.first, seg->payload, n);
+	if (kind == COPIES_QUIC && n && seg->payload[0] & QUIC_LONG_HEADER) {
+		uint64_t all = hash_bytes(cp->key, seg->payload, seg->payload_captured_bytes);
+		memcpy(x.first, &all, sizeof all);
+	}
 	uint64_t h = hash_bytes(cp->key, &x, sizeof x);
 	return h ? h : 1;
 }

@@ -3,7 +3,8 @@
  * also differ in VLAN tags or TTL, as one seen on both sides of a router does. A TCP segment is a copy rather
  * than a retransmission when the IP identification is the same too.
  *
- * One table for all flows, fixed size, keyed hash over length and the first 64 bytes of payload. One thread.
+ * One table for all flows, fixed size, keyed hash over length and the first 64 bytes of payload; of a QUIC long
+ * header, behind whose token the difference may lie, over all of it. One thread.
  */
 #ifndef LEAKTAP_DISSECT_COPIES_H
 #define LEAKTAP_DISSECT_COPIES_H

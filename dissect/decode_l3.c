@@ -94,8 +94,11 @@ int decode_ip4(struct decode_walk *w)
 	memcpy(seg->dst, p + 16, 4);
 	memset(seg->dst + 4, 0, 12);
 	w->type = p[9];
-	if (w->conf->verify_checksums && csum_fold(csum_add(0, p, header)) != 0xffff)
-		return DECODE_BAD_CHECKSUM;
+	if (w->conf->verify_checksums && csum_fold(csum_add(0, p, header)) != 0xffff) {
+		if (p[10] | p[11])
+			return DECODE_BAD_CHECKSUM;
+		seg->flags |= SEGMENT_PARTIAL_CSUM; /* left to the network card */
+	}
 	uint32_t frag = decode_be16(p + 6) & 0x3fffu;
 	if (frag)
 		return fragment(w, decode_be16(p + 4), (frag & 0x1fff) * 8, frag & 0x2000);

@@ -38,9 +38,15 @@ struct entry {
 	struct key key;
 	uint64_t since_ns, until_ns; /* continuously valid */
 	struct name *name;
-	uint32_t chain, chain_back; /* of its bucket, newest first; chain_back NONE: the first */
 	uint32_t bucket;
 	uint32_t older, younger; /* by time of the last store */
+};
+
+/* Of a bucket's chain, newest first; beside the entries, so that a search touches an entry only when it is most
+ * likely the one: nearly every flow searches, few find. */
+struct link {
+	uint32_t tag; /* of the key's hash */
+	uint32_t next, back; /* back NONE: the first */
 };
 
 struct dnscache {
@@ -52,6 +58,7 @@ struct dnscache {
 	size_t name_bytes;
 	uint64_t stored, evicted, expired, hits, misses;
 	uint32_t *buckets;
+	struct link *links; /* of the entry with the same index */
 	struct entry *entries;
 };
 
@@ -74,8 +81,9 @@ struct dnscache *dnscache_new(size_t max_entries, uint64_t grace_ns)
 	dc->grace_ns = grace_ns ? grace_ns : DEFAULT_GRACE_S * NS_PER_S;
 	dc->free = dc->oldest = dc->youngest = NONE;
 	dc->buckets = malloc(dc->n_buckets * sizeof *dc->buckets);
+	dc->links = calloc(dc->max_entries, sizeof *dc->links);
 	dc->entries = calloc(dc->max_entries, sizeof *dc->entries);
-	if (!dc->buckets || !dc->entries ||
+	if (!dc->buckets || !dc->links || !dc->entries ||
 	    getrandom(&dc->hash_key, sizeof dc->hash_key, 0) != sizeof dc->hash_key) {
 		dnscache_free(dc);
 		return NULL;
@@ -99,6 +107,7 @@ void dnscache_free(struct dnscache *dc)
 	for (uint32_t at = dc->oldest; at != NONE; at = dc->entries[at].younger)
 		name_unref(dc, dc->entries[at].name);
 	free(dc->entries);
+	free(dc->links);
 	free(dc->buckets);
 	free(dc);
 }
@@ -125,19 +134,26 @@ static struct key key_of(uint8_t zone, const struct facts_addr *client, const st
 	return key;
 }
 
-static uint32_t bucket_of(const struct dnscache *dc, const struct key *key)
+/* Where a key belongs. */
+struct place {
+	uint32_t bucket, tag;
+};
+
+static struct place place_of(const struct dnscache *dc, const struct key *key)
 {
-	return (uint32_t)hash_bytes(dc->hash_key, key, sizeof *key) & (dc->n_buckets - 1);
+	uint64_t hash = hash_bytes(dc->hash_key, key, sizeof *key);
+	return (struct place){(uint32_t)hash & (dc->n_buckets - 1), (uint32_t)(hash >> 32)};
 }
 
 /* Makes the entry the newest of its bucket and of the cache. */
 static void link_newest(struct dnscache *dc, uint32_t at)
 {
 	struct entry *e = &dc->entries[at];
-	e->chain = dc->buckets[e->bucket];
-	e->chain_back = NONE;
-	if (e->chain != NONE)
-		dc->entries[e->chain].chain_back = at;
+	struct link *l = &dc->links[at];
+	l->next = dc->buckets[e->bucket];
+	l->back = NONE;
+	if (l->next != NONE)
+		dc->links[l->next].back = at;
 	dc->buckets[e->bucket] = at;
 	e->older = dc->youngest;
 	e->younger = NONE;
@@ -151,12 +167,13 @@ static void link_newest(struct dnscache *dc, uint32_t at)
 static void unlink_entry(struct dnscache *dc, uint32_t at)
 {
 	const struct entry *e = &dc->entries[at];
-	if (e->chain != NONE)
-		dc->entries[e->chain].chain_back = e->chain_back;
-	if (e->chain_back != NONE)
-		dc->entries[e->chain_back].chain = e->chain;
+	const struct link *l = &dc->links[at];
+	if (l->next != NONE)
+		dc->links[l->next].back = l->back;
+	if (l->back != NONE)
+		dc->links[l->back].next = l->next;
 	else
-		dc->buckets[e->bucket] = e->chain;
+		dc->buckets[e->bucket] = l->next;
 	if (e->younger != NONE)
 		dc->entries[e->younger].older = e->older;
 	else
@@ -176,7 +193,7 @@ static void drop(struct dnscache *dc, uint32_t at, uint64_t now_ns)
 		dc->evicted++;
 	unlink_entry(dc, at);
 	name_unref(dc, e->name);
-	e->chain = dc->free;
+	dc->links[at].next = dc->free;
 	dc->free = at;
 	dc->n_entries--;
 }
@@ -189,22 +206,22 @@ static uint32_t take_free(struct dnscache *dc, uint64_t now_ns)
 	if (at == NONE)
 		at = dc->n_used++;
 	else
-		dc->free = dc->entries[at].chain;
+		dc->free = dc->links[at].next;
 	dc->n_entries++;
 	return at;
 }
 
 /* The entry of this key with this name, or NONE. Drops what is out of date, and the oldest name of a full
  * key. */
-static uint32_t find_name(struct dnscache *dc, const struct key *key, uint32_t bucket, const char *text,
+static uint32_t find_name(struct dnscache *dc, const struct key *key, struct place place, const char *text,
 			  uint64_t now_ns)
 {
 	int n = 0;
 	uint32_t next, same = NONE, last = NONE;
-	for (uint32_t at = dc->buckets[bucket]; at != NONE; at = next) {
+	for (uint32_t at = dc->buckets[place.bucket]; at != NONE; at = next) {
 		struct entry *e = &dc->entries[at];
-		next = e->chain;
-		if (memcmp(&e->key, key, sizeof *key))
+		next = dc->links[at].next;
+		if (dc->links[at].tag != place.tag || memcmp(&e->key, key, sizeof *key))
 			continue;
 		if (!strcmp(e->name->text, text)) {
 			same = at;
@@ -223,8 +240,8 @@ static uint32_t find_name(struct dnscache *dc, const struct key *key, uint32_t b
 static void store(struct dnscache *dc, const struct key *key, struct name *name, uint64_t now_ns,
 		  uint64_t until_ns)
 {
-	uint32_t bucket = bucket_of(dc, key);
-	uint32_t at = find_name(dc, key, bucket, name->text, now_ns);
+	struct place place = place_of(dc, key);
+	uint32_t at = find_name(dc, key, place, name->text, now_ns);
 	if (at != NONE) {
 		struct entry *e = &dc->entries[at];
 		unlink_entry(dc, at);
@@ -235,7 +252,8 @@ static void store(struct dnscache *dc, const struct key *key, struct name *name,
 	} else {
 		at = take_free(dc, now_ns);
 		dc->entries[at] = (struct entry){
-		    .key = *key, .bucket = bucket, .since_ns = now_ns, .until_ns = until_ns, .name = name};
+		    .key = *key, .bucket = place.bucket, .since_ns = now_ns, .until_ns = until_ns, .name = name};
+		dc->links[at].tag = place.tag;
 		name->refs++;
 	}
 	link_newest(dc, at);
@@ -263,11 +281,11 @@ size_t dnscache_find(struct dnscache *dc, uint8_t zone, const struct facts_addr 
 		     const struct facts_addr *server, uint64_t now_ns, const char **ret_names, size_t max)
 {
 	struct key key = key_of(zone, client, server);
+	struct place place = place_of(dc, &key);
 	size_t n = 0;
-	for (uint32_t at = dc->buckets[bucket_of(dc, &key)]; at != NONE && n < max;
-	     at = dc->entries[at].chain) {
+	for (uint32_t at = dc->buckets[place.bucket]; at != NONE && n < max; at = dc->links[at].next) {
 		const struct entry *e = &dc->entries[at];
-		if (memcmp(&e->key, &key, sizeof key) || e->since_ns > now_ns + EARLY_NS ||
+		if (dc->links[at].tag != place.tag || memcmp(&e->key, &key, sizeof key) || e->since_ns > now_ns + EARLY_NS ||
 		    e->until_ns < now_ns)
 			continue;
 		ret_names[n++] = e->name->text;
@@ -290,6 +308,6 @@ void dnscache_stats(const struct dnscache *dc, struct dnscache_stats *ret)
 	    .entries = dc->n_entries,
 	    .max_entries = dc->max_entries,
 	    .memory_bytes = sizeof *dc + dc->n_buckets * sizeof *dc->buckets +
-			    dc->max_entries * sizeof *dc->entries + dc->name_bytes,
+			    dc->max_entries * (sizeof *dc->entries + sizeof *dc->links) + dc->name_bytes,
 	};
 }

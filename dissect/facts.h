@@ -54,7 +54,8 @@ enum facts_reason {
 	X(AFTER_FIN, 20, "data_after_fin") X(NO_CLOSE, 21, "no_close") X(NAME_CUT, 22, "name_cut")             \
 	X(SNI_MISSING, 23, "sni_missing") X(NDPI_DIFFERS, 24, "ndpi_differs") X(EARLY_DATA, 25, "early_data")  \
 	X(DUPLICATED, 26, "duplicated") X(SNI_INVALID, 27, "sni_invalid") X(URGENT, 28, "urgent")              \
-	X(QUIC_UNDECRYPTED, 29, "quic_undecrypted") X(MINUTES_MERGED, 30, "minutes_merged")
+	X(QUIC_UNDECRYPTED, 29, "quic_undecrypted") X(MINUTES_MERGED, 30, "minutes_merged")                \
+	X(NAT_PAIR, 31, "suspected_nat_pair")
 
 enum facts_flag {
 #define X(name, bit, text) FACTS_##name = 1u << bit,

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { FLOWTAB_FIRST_BUCKETS = 512, FLOWTAB_HUGE_BYTES = 2 << 20 };
+enum { FLOWTAB_FIRST_BUCKETS = 512, FLOWTAB_HUGE_BYTES = 2 << 20, SWEEP_BLOCK = 16, SWEEP_AHEAD = 8 };
 
 static const uint32_t due_never = UINT32_MAX; /* marks ids not in use */
 
@@ -65,17 +65,16 @@ void flowtab_key(struct flowkey *ret_key, const struct segment *seg, uint16_t vl
 	*ret_side = side;
 }
 
-void flowtab_prefetch_flow(const struct flowtab *ft, uint32_t hash)
+uint32_t flowtab_prefetch_flow(const struct flowtab *ft, uint32_t hash)
 {
 	const struct flowtab_slot *b = flowtab_bucket(ft, hash);
 	for (unsigned i = 0; i < FLOWTAB_BUCKET; i++) {
 		if (b[i].tag != hash || !b[i].id)
 			continue;
-		const struct flow *f = flowtab_at(ft, b[i].id);
-		__builtin_prefetch(f, 1);
-		__builtin_prefetch((const uint8_t *)f + 64, 1);
-		return;
+		flowtab_prefetch(ft, b[i].id);
+		return b[i].id;
 	}
+	return 0;
 }
 
 static bool same(const struct flowtab *ft, const struct flow *f, const struct flowkey *key, uint32_t hash)
@@ -243,16 +242,46 @@ bool flowtab_live(const struct flowtab *ft, uint32_t id)
 	return id && id <= ft->flows.made && *(const uint32_t *)arena_at(&ft->due, id) != due_never;
 }
 
+/* Whether any of SWEEP_BLOCK due times from at on has come; without branches, so that the compiler can compare
+ * many at once. */
+static bool any_due(const uint32_t *at, uint32_t now_s)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < SWEEP_BLOCK; i++)
+		n |= at[i] <= now_s;
+	return n;
+}
+
+/* What comes due together was mostly opened together: the entries behind are asked for before they are needed. */
+static void prefetch_due(const struct flowtab *ft, uint32_t id, uint32_t now_s)
+{
+	const uint32_t *due = (const uint32_t *)ft->due.objects;
+	for (uint32_t i = id; i < id + SWEEP_AHEAD && i < ft->flows.made; i++)
+		if (due[i] <= now_s)
+			flowtab_prefetch(ft, i + 1);
+}
+
 uint32_t flowtab_sweep(struct flowtab *ft, uint32_t now_s, uint32_t *budget)
 {
+	const uint32_t *due = (const uint32_t *)ft->due.objects; /* of id at [id - 1] */
 	if (ft->flows.made == 0)
 		*budget = 0;
+	if (now_s == due_never)
+		now_s--;
 	while (*budget > 0) {
+		if (ft->hand >= ft->flows.made)
+			ft->hand = 0;
+		if (*budget >= SWEEP_BLOCK && ft->flows.made - ft->hand >= SWEEP_BLOCK &&
+		    !any_due(due + ft->hand, now_s)) {
+			ft->hand += SWEEP_BLOCK;
+			*budget -= SWEEP_BLOCK;
+			continue;
+		}
 		--*budget;
-		ft->hand = ft->hand >= ft->flows.made ? 1 : ft->hand + 1;
-		uint32_t due = *(const uint32_t *)arena_at(&ft->due, ft->hand);
-		if (due <= now_s && due != due_never)
+		if (due[ft->hand++] <= now_s) {
+			prefetch_due(ft, ft->hand, now_s);
 			return ft->hand;
+		}
 	}
 	return 0;
 }

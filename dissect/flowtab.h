@@ -77,8 +77,21 @@ static inline struct flow *flowtab_at(const struct flowtab *ft, uint32_t id)
 	return arena_at(&ft->flows, id);
 }
 
-/* After the bucket has arrived: asks for the entry that probably matches. */
-void flowtab_prefetch_flow(const struct flowtab *ft, uint32_t hash);
+static inline void flowtab_prefetch(const struct flowtab *ft, uint32_t id)
+{
+	const uint8_t *f = arena_at(&ft->flows, id);
+	__builtin_prefetch(f, 1);
+	__builtin_prefetch(f + 64, 1);
+}
+
+/* After the bucket has arrived: asks for the entry that probably matches, and says which. 0: none. */
+uint32_t flowtab_prefetch_flow(const struct flowtab *ft, uint32_t hash);
+/* After that entry has arrived: asks for the addresses that a comparison needs. */
+static inline void flowtab_prefetch_ends(const struct flowtab *ft, const struct flow *f)
+{
+	if (flow_has(f, FLOW_V6))
+		__builtin_prefetch(arena_at(&ft->ends, f->v6.ends));
+}
 uint32_t flowtab_find(const struct flowtab *ft, const struct flowkey *key, uint32_t hash); /* 0: none */
 /* A new entry with key and due time 0, the rest zero. 0 when max_flows are in use or memory is short: evict
  * one and try again. key must not be there. */

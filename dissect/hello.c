@@ -47,8 +47,11 @@ static void take_host_name(struct hello *h, struct slice raw)
 		return;
 	}
 	if (h->flags & HELLO_SNI) {
-		if (strcmp(h->sni, name) != 0)
-			h->flags |= HELLO_SNI_AMBIGUOUS;
+		if (!strcmp(h->sni, name))
+			return;
+		h->flags |= HELLO_SNI_AMBIGUOUS;
+		if (!h->sni_other[0])
+			memcpy(h->sni_other, name, sizeof h->sni_other);
 		return;
 	}
 	if (h->flags & HELLO_SNI_INVALID)
@@ -230,30 +233,56 @@ static bool take_extensions(struct parse *p, struct bytes block)
 	return true;
 }
 
+/* Up to the extensions. */
+static bool take_head(struct parse *p, struct bytes *b)
+{
+	struct hello *h = p->hello;
+	h->sni[0] = h->sni_other[0] = h->alpn[0] = h->ja4[0] = 0;
+	h->sni_raw = (struct slice){0};
+	h->flags = 0;
+	p->ja4.version = bytes_u16(b);
+	bytes_skip(b, 32);
+	struct slice session = bytes_slice(b, bytes_u8(b));
+	if (p->ja4.transport == 'd')
+		bytes_skip(b, bytes_u8(b)); /* cookie, RFC 6347 4.2.1 */
+	p->ja4.ciphers = bytes_slice(b, bytes_u16(b));
+	bytes_skip(b, bytes_u8(b));
+	return !b->failed && session.n <= MAX_SESSION_ID_BYTES && p->ja4.ciphers.n % 2 == 0;
+}
+
+static void settle(struct parse *p)
+{
+	struct hello *h = p->hello;
+	if (p->ech_like_grease && h->flags & HELLO_SNI && !is_ech_public_name(h->sni))
+		h->flags |= HELLO_ECH_GREASE;
+	h->version = settled_version(p->ja4.version);
+}
+
 bool hello_parse(const uint8_t *msg, size_t n, char transport, struct hello *ret_hello)
 {
 	struct parse p = {.hello = ret_hello, .ja4 = {.transport = transport}};
 	struct bytes b = bytes_of(msg, n);
-	ret_hello->sni[0] = ret_hello->alpn[0] = 0;
-	ret_hello->sni_raw = (struct slice){0};
-	ret_hello->flags = 0;
-	p.ja4.version = bytes_u16(&b);
-	bytes_skip(&b, 32);
-	struct slice session = bytes_slice(&b, bytes_u8(&b));
-	if (transport == 'd')
-		bytes_skip(&b, bytes_u8(&b)); /* cookie, RFC 6347 4.2.1 */
-	p.ja4.ciphers = bytes_slice(&b, bytes_u16(&b));
-	bytes_skip(&b, bytes_u8(&b));
-	if (b.failed || session.n > MAX_SESSION_ID_BYTES || p.ja4.ciphers.n % 2)
+	if (!take_head(&p, &b))
 		return false;
 	if (bytes_left(&b)) {
 		struct bytes block = bytes_block(&b, bytes_u16(&b));
 		if (!finished(&b) || !take_extensions(&p, block))
 			return false;
 	}
-	if (p.ech_like_grease && ret_hello->flags & HELLO_SNI && !is_ech_public_name(ret_hello->sni))
-		ret_hello->flags |= HELLO_ECH_GREASE;
-	ret_hello->version = settled_version(p.ja4.version);
+	settle(&p);
 	ja4_print(&p.ja4, ret_hello->ja4);
 	return true;
+}
+
+bool hello_parse_part(const uint8_t *msg, size_t n, char transport, struct hello *ret_hello)
+{
+	struct parse p = {.hello = ret_hello, .ja4 = {.transport = transport}};
+	struct bytes b = bytes_of(msg, n);
+	if (!take_head(&p, &b))
+		return false;
+	size_t length = bytes_u16(&b);
+	take_extensions(&p, bytes_block(&b, length < bytes_left(&b) ? length : bytes_left(&b)));
+	settle(&p);
+	ret_hello->flags |= HELLO_CUT;
+	return ret_hello->flags & HELLO_SNI;
 }

@@ -20,10 +20,12 @@ enum hello_flag {
 	HELLO_EARLY_DATA = 1 << 5,
 	HELLO_ESNI = 1 << 6,  /* draft ESNI, 0xffce */
 	HELLO_TLS13 = 1 << 7, /* offers 1.3 */
+	HELLO_CUT = 1 << 8,   /* by hello_parse_part */
 };
 
 struct hello {
 	char sni[256]; /* normalised: lower case, one trailing dot removed; terminated; "" if none */
+	char sni_other[256]; /* AMBIGUOUS: another usable name that it gave, normalised; "" if none */
 	struct slice
 	    sni_raw; /* as sent: the name in sni, or else the first unusable one; borrowed from msg */
 	uint32_t flags;
@@ -38,5 +40,10 @@ struct hello {
  * undefined. An extension whose own body is malformed does not cost the name: it counts as absent,
  * server_name as HELLO_SNI_INVALID. Linear. Any thread. */
 bool hello_parse(const uint8_t *msg, size_t n, char transport, struct hello *ret_hello);
+
+/* For a hello whose rest is missing, or that hello_parse refuses: what its extensions say up to the first that
+ * is not whole. true: a usable host name is among them; HELLO_CUT is set and there is no JA4. A name is never
+ * made of a part of one. */
+bool hello_parse_part(const uint8_t *msg, size_t n, char transport, struct hello *ret_hello);
 
 #endif

@@ -129,6 +129,16 @@ void inspect_learn(struct inspect *in, struct inspect_slot *slot, const struct l
 	slot->label = id;
 }
 
+void inspect_flag(struct inspect *in, struct inspect_slot *slot, uint32_t flags)
+{
+	struct label l;
+	inspect_known(in, slot, &l);
+	if ((l.flags & flags) == flags)
+		return;
+	l.flags |= flags;
+	inspect_learn(in, slot, &l);
+}
+
 /* Candidates are sorted, each once. */
 static void candidate_add(struct label *l, const char *name)
 {
@@ -171,20 +181,37 @@ static void name_by_dns(struct inspect *in, struct label *l, const struct facts_
 		candidate_add(l, names[i]);
 }
 
+void inspect_drop_second(struct inspect *in, struct inspect_slot *slot)
+{
+	if (!slot->second)
+		return;
+	in->budget.used_bytes -= ASSEMBLE_MAX_BYTES;
+	free(slot->second);
+	slot->second = NULL;
+}
+
 static void slot_release(struct inspect *in, struct inspect_slot *slot)
 {
 	assemble_done(&slot->client_bytes, &in->budget);
 	assemble_done(&slot->server_bytes, &in->budget);
-	if (slot->second) {
-		in->budget.used_bytes -= ASSEMBLE_MAX_BYTES;
-		free(slot->second);
-	}
+	inspect_drop_second(in, slot);
 	quic_state_free(slot->quic);
 	in->budget.used_bytes -= slot->quic_bytes;
 	inspect_appid_done(in, slot);
 	memset(slot, 0, sizeof *slot);
 	slot->next = in->free_list;
 	in->free_list = slot;
+}
+
+/* Only what was put together for reading is held against later copies. */
+static void tell_overlap(struct inspect *in, struct inspect_slot *slot)
+{
+	if (!slot->client_bytes.differs && !slot->server_bytes.differs)
+		return;
+	struct label l;
+	inspect_known(in, slot, &l);
+	l.flags |= FACTS_OVERLAP_DIFF;
+	inspect_learn(in, slot, &l);
 }
 
 uint32_t inspect_close(struct inspect *in, struct inspect_slot *slot, uint8_t proto,
@@ -194,6 +221,9 @@ uint32_t inspect_close(struct inspect *in, struct inspect_slot *slot, uint8_t pr
 	if (slot) {
 		if (proto == IPPROTO_TCP)
 			inspect_tcp_last(in, slot);
+		else
+			inspect_udp_last(in, slot);
+		tell_overlap(in, slot);
 		learnt = slot->label;
 		slot_release(in, slot);
 	}

@@ -7,6 +7,7 @@
 #define LEAKTAP_DISSECT_INSPECT_SLOT_H
 
 #include "dissect/assemble.h"
+#include "dissect/dtls.h"
 #include "dissect/inspect.h"
 #include "dissect/quic.h"
 #include "dissect/tls_hello.h"
@@ -28,7 +29,8 @@ enum inspect_kind {
 	INSPECT_KIND_TLS,
 	INSPECT_KIND_HTTP,
 	INSPECT_KIND_DNS,
-	INSPECT_KIND_QUIC
+	INSPECT_KIND_QUIC,
+	INSPECT_KIND_DTLS
 };
 
 struct inspect_slot {
@@ -51,7 +53,9 @@ struct inspect_slot {
 	uint32_t starts[INSPECT_MAX_CLIENT_SEGMENTS];
 	uint8_t n_starts;
 	uint8_t *second; /* the client's bytes, last copy wins; ASSEMBLE_MAX_BYTES, only after a conflict */
+	uint32_t second_ready;
 
+	struct dtls_stream dtls; /* its bytes are client_bytes */
 	struct quic_state *quic;
 	size_t quic_bytes; /* what of the budget it has */
 	struct appid_flow *appid;
@@ -74,6 +78,8 @@ struct inspect {
 /* Adds l to what is known: l becomes the slot's label. l's strings may be the old label's. */
 void inspect_learn(struct inspect *in, struct inspect_slot *slot, const struct label *l);
 void inspect_known(const struct inspect *in, const struct inspect_slot *slot, struct label *ret);
+void inspect_flag(struct inspect *in, struct inspect_slot *slot, uint32_t flags);
+void inspect_drop_second(struct inspect *in, struct inspect_slot *slot);
 /* Another name fits too: goes to the candidates, and the flag is set. */
 void inspect_ambiguous(struct inspect *in, struct inspect_slot *slot, const char *other);
 
@@ -92,6 +98,7 @@ void inspect_tls_server(struct inspect *in, struct inspect_slot *slot, const uin
 /* inspect_udp.c */
 enum inspect_verdict inspect_udp(struct inspect *in, struct inspect_slot *slot,
 				 const struct inspect_input *input);
+void inspect_udp_last(struct inspect *in, struct inspect_slot *slot); /* no more datagrams will come */
 /* true: the segment is DNS (learnt and remembered). */
 bool inspect_dns_segment(struct inspect *in, struct inspect_slot *slot, const struct segment *seg);
 

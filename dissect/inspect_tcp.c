@@ -74,6 +74,14 @@ static void learn_connect(struct inspect *in, struct inspect_slot *slot, const c
 	inspect_learn(in, slot, &l);
 }
 
+/* A hello that lay whole in one segment is kept, so that an overlap with other bytes shows. While memory for
+ * hellos in pieces is short, the evidence is what goes. */
+static void keep_hello(struct inspect *in, struct inspect_slot *slot, struct slice view)
+{
+	if (!slot->client_bytes.size && in->budget.used_bytes < in->budget.max_bytes / 2)
+		assemble_add(&slot->client_bytes, &in->budget, 0, view.p, view.n);
+}
+
 static void found_hello(struct inspect *in, struct inspect_slot *slot, const struct inspect_input *input,
 			const struct tls_hello *th, struct slice view)
 {
@@ -86,6 +94,7 @@ static void found_hello(struct inspect *in, struct inspect_slot *slot, const str
 	inspect_tls_hello(in, slot, th);
 	if (!input)
 		return;
+	keep_hello(in, slot, view);
 	tls_begins(in, slot, input, th, view);
 	inspect_appid_hello(in, slot, input->seg, view.p + th->tls_start, view.n - th->tls_start, true);
 }
@@ -172,18 +181,23 @@ static void note_conflict(struct inspect *in, struct inspect_slot *slot, uint32_
 		return;
 	n = n < ASSEMBLE_MAX_BYTES - at ? n : ASSEMBLE_MAX_BYTES - at;
 	if (!slot->second) {
-		uint32_t common = at < a->ready ? a->ready - at : 0;
-		common = common < n ? common : n;
-		if (!common || !memcmp(a->bytes + at, p, common) ||
-		    in->budget.used_bytes + ASSEMBLE_MAX_BYTES > in->budget.max_bytes)
+		if (!assemble_conflicts(a, at, p, n))
+			return;
+		inspect_flag(in, slot, FACTS_OVERLAP_DIFF);
+		if (in->budget.used_bytes + ASSEMBLE_MAX_BYTES > in->budget.max_bytes)
 			return;
 		slot->second = calloc(1, ASSEMBLE_MAX_BYTES);
 		if (!slot->second)
 			return;
 		in->budget.used_bytes += ASSEMBLE_MAX_BYTES;
-		memcpy(slot->second, a->bytes, a->ready);
+		memcpy(slot->second, a->bytes, a->high);
+		slot->second_ready = a->ready;
 	}
 	memcpy(slot->second + at, p, n);
+	if (at <= slot->second_ready && at + n > slot->second_ready)
+		slot->second_ready = at + n;
+	if (a->ready > slot->second_ready)
+		slot->second_ready = a->ready;
 }
 
 static void read_second(struct inspect *in, struct inspect_slot *slot)
@@ -192,11 +206,28 @@ static void read_second(struct inspect *in, struct inspect_slot *slot)
 	uint32_t scan = 0;
 	if (!slot->second || !slot->hello_found)
 		return;
-	if (tls_hello_client(slot->second, slot->client_bytes.ready, slot->starts, slot->n_starts, false,
-			     &scan, &th) == TLS_HELLO_FOUND)
+	if (tls_hello_client(slot->second, slot->second_ready, slot->starts, slot->n_starts, false, &scan,
+			     &th) == TLS_HELLO_FOUND)
 		inspect_tls_second(in, slot, &th.hello);
 	else
 		inspect_ambiguous(in, slot, "");
+}
+
+/* The hello is read; a segment that covers part of it again may tell another. */
+static void read_again(struct inspect *in, struct inspect_slot *slot, const struct segment *seg, uint32_t at)
+{
+	const uint32_t n = seg->payload_captured_bytes;
+	struct tls_hello th;
+	uint32_t scan = 0;
+	if (!slot->hello_found || slot->retried || at >= slot->hello_end)
+		return;
+	if (slot->client_bytes.size) {
+		note_conflict(in, slot, at, seg->payload, n);
+		read_second(in, slot);
+	} else if (at == 0 &&
+		   tls_hello_client(seg->payload, n, NULL, 0, false, &scan, &th) == TLS_HELLO_FOUND) {
+		inspect_tls_second(in, slot, &th.hello);
+	}
 }
 
 static bool client_limit(const struct inspect_slot *slot)
@@ -220,34 +251,23 @@ static void client_segment(struct inspect *in, struct inspect_slot *slot, const 
 	const bool cut = n < seg->payload_bytes;
 	if (input->position < slot->client_base || !n)
 		return;
-	const bool reading = client_matters(slot);
+	if (!client_matters(slot)) {
+		read_again(in, slot, seg, at);
+		return;
+	}
 	struct assemble *a = &slot->client_bytes;
+	if (slot->n_starts < INSPECT_MAX_CLIENT_SEGMENTS)
+		slot->starts[slot->n_starts++] = at;
 	if (!a->size && at == 0) {
 		/* The usual case: the whole hello in the first segment, read where it lies. */
-		struct slice view = {seg->payload, n};
-		if (!reading && !slot->hello_found)
-			return;
-		if (!reading) {
-			struct tls_hello th;
-			uint32_t scan = 0;
-			if (tls_hello_client(view.p, view.n, NULL, 0, false, &scan, &th) == TLS_HELLO_FOUND)
-				inspect_tls_second(in, slot, &th.hello);
-			return;
-		}
-		if (slot->n_starts < INSPECT_MAX_CLIENT_SEGMENTS)
-			slot->starts[slot->n_starts++] = at;
-		read_client(in, slot, input, view, cut || client_limit(slot));
+		read_client(in, slot, input, (struct slice){seg->payload, n}, cut || client_limit(slot));
 		if (client_matters(slot))
 			assemble_add(a, &in->budget, at, seg->payload, n);
 		return;
 	}
-	if (!reading && !a->size)
-		return;
 	note_conflict(in, slot, at, seg->payload, n);
-	if (reading && slot->n_starts < INSPECT_MAX_CLIENT_SEGMENTS)
-		slot->starts[slot->n_starts++] = at;
 	bool grew = assemble_add(a, &in->budget, at, seg->payload, n);
-	if (reading && (grew || client_limit(slot)))
+	if (grew || client_limit(slot))
 		read_client(in, slot, input, (struct slice){a->bytes, a->ready},
 			    (cut && a->ready == at + n) || client_limit(slot));
 	read_second(in, slot);
@@ -316,6 +336,7 @@ static enum inspect_verdict verdict(const struct inspect_slot *slot)
 		break;
 	case INSPECT_KIND_DNS:
 	case INSPECT_KIND_QUIC:
+	case INSPECT_KIND_DTLS:
 		done = true;
 		break;
 	}

@@ -55,14 +55,14 @@ static void name_by_hello(struct label *l, const struct hello *hello, uint8_t so
 void inspect_tls_hello(struct inspect *in, struct inspect_slot *slot, const struct tls_hello *th)
 {
 	const struct hello *hello = &th->hello;
-	const bool quic = slot->kind == INSPECT_KIND_QUIC;
+	const bool quic = slot->kind == INSPECT_KIND_QUIC, dtls = slot->kind == INSPECT_KIND_DTLS;
 	char raw[256];
 	struct label l;
 	inspect_known(in, slot, &l);
 	slot->hello_found = true;
-	if (!quic)
+	if (!quic && !dtls)
 		slot->kind = INSPECT_KIND_TLS;
-	l.app_proto = quic ? "quic" : "tls";
+	l.app_proto = quic ? "quic" : dtls ? "dtls" : "tls";
 	l.flags |= hello_facts(hello->flags);
 	if (th->connect_host[0])
 		l.connect_host = th->connect_host;
@@ -78,6 +78,8 @@ void inspect_tls_hello(struct inspect *in, struct inspect_slot *slot, const stru
 		l.tls_version = hello->version;
 	name_by_hello(&l, hello, quic ? FACTS_NAME_QUIC_SNI : FACTS_NAME_TLS_SNI);
 	inspect_learn(in, slot, &l);
+	if (hello->sni_other[0])
+		inspect_ambiguous(in, slot, hello->sni_other);
 }
 
 /* A second hello, or a second reading of the first: after HelloRetryRequest, or where overlapping segments
@@ -116,6 +118,7 @@ static void retried(struct inspect *in, struct inspect_slot *slot, const uint8_t
 	slot->n_starts = 0;
 	assemble_done(&slot->client_bytes, &in->budget);
 	assemble_done(&slot->server_bytes, &in->budget);
+	inspect_drop_second(in, slot);
 }
 
 void inspect_tls_server(struct inspect *in, struct inspect_slot *slot, const uint8_t *bytes, size_t n,

@@ -3,7 +3,7 @@
 
 #include "dissect/inspect_slot.h"
 
-enum { PORT_DNS = 53, PORT_MDNS = 5353 };
+enum { PORT_DNS = 53, PORT_MDNS = 5353, PORT_RDP = 3389 };
 
 static struct facts_addr addr_of(const uint8_t ip[16], uint16_t port, uint8_t family)
 {
@@ -138,6 +138,53 @@ static enum inspect_verdict quic_segment(struct inspect *in, struct inspect_slot
 	return quic_within_budget(in, slot) ? INSPECT_MORE : INSPECT_DONE;
 }
 
+/* The first hello names the flow; the slot stays open for the server's choice, and for the second hello that
+ * it may ask for. */
+static enum inspect_verdict dtls_segment(struct inspect *in, struct inspect_slot *slot,
+					 const struct inspect_input *input)
+{
+	const struct segment *seg = input->seg;
+	slot->kind = INSPECT_KIND_DTLS;
+	if (!input->from_initiator) {
+		uint16_t version = dtls_server(seg->payload, seg->payload_captured_bytes);
+		struct label l;
+		inspect_known(in, slot, &l);
+		l.app_proto = "dtls";
+		l.tls_version = version;
+		inspect_learn(in, slot, &l);
+		return version ? INSPECT_DONE : INSPECT_MORE;
+	}
+	struct tls_hello th = {0};
+	enum dtls_verdict v = dtls_client(&slot->dtls, &slot->client_bytes, &in->budget, seg->payload,
+					  seg->payload_captured_bytes, &th.hello);
+	if (v == DTLS_FOUND && slot->hello_found) {
+		inspect_tls_second(in, slot, &th.hello);
+	} else if (v == DTLS_FOUND) {
+		inspect_tls_hello(in, slot, &th);
+		inspect_appid_hello(in, slot, seg, seg->payload, seg->payload_captured_bytes, false);
+	}
+	return v == DTLS_BAD ? INSPECT_DONE : INSPECT_MORE;
+}
+
+/* RDP's own transport over UDP says TLS or DTLS in datagrams of its own. */
+static bool rdp_segment(struct inspect *in, struct inspect_slot *slot, const struct inspect_input *input)
+{
+	const struct segment *seg = input->seg;
+	struct tls_hello th = {0};
+	if (!input->from_initiator || seg->dport != PORT_RDP ||
+	    !dtls_rdp_hello(seg->payload, seg->payload_captured_bytes, &th.hello))
+		return false;
+	inspect_tls_hello(in, slot, &th);
+	return true;
+}
+
+void inspect_udp_last(struct inspect *in, struct inspect_slot *slot)
+{
+	struct tls_hello th = {0};
+	if (slot->quic && !slot->hello_found && quic_last(slot->quic, &th.hello))
+		inspect_tls_hello(in, slot, &th);
+}
+
 enum inspect_verdict inspect_udp(struct inspect *in, struct inspect_slot *slot,
 				 const struct inspect_input *input)
 {
@@ -146,8 +193,16 @@ enum inspect_verdict inspect_udp(struct inspect *in, struct inspect_slot *slot,
 	const unsigned seen = ++slot->segments[dir];
 	if (slot->kind == INSPECT_KIND_UNKNOWN && inspect_dns_segment(in, slot, seg))
 		return INSPECT_DONE;
+	const bool dtls = slot->kind == INSPECT_KIND_DTLS ||
+			  (slot->kind == INSPECT_KIND_UNKNOWN &&
+			   dtls_look(seg->payload, seg->payload_captured_bytes));
+	if (dtls)
+		return seen >= INSPECT_MAX_DATAGRAMS ? INSPECT_DONE : dtls_segment(in, slot, input);
+	if (rdp_segment(in, slot, input))
+		return INSPECT_DONE;
 	if (quic_open(in, slot, seg))
 		return seen >= INSPECT_MAX_QUIC_DATAGRAMS ? INSPECT_DONE : quic_segment(in, slot, input);
 	inspect_appid_unknown(in, slot, seg, input->from_initiator);
-	return slot->appid_done || seen >= INSPECT_MAX_DATAGRAMS ? INSPECT_DONE : INSPECT_MORE;
+	const bool rdp = input->dst.port == PORT_RDP; /* its hello comes after packets that nDPI knows it by */
+	return (slot->appid_done && !rdp) || seen >= INSPECT_MAX_DATAGRAMS ? INSPECT_DONE : INSPECT_MORE;
 }

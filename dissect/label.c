@@ -323,6 +323,15 @@ void label_get(const struct labels *ls, uint32_t id, struct label *ret)
 	ret->flags = b->flags;
 }
 
+void label_prefetch(const struct labels *ls, uint32_t id)
+{
+	if (!id)
+		return;
+	const uint8_t *b = (const uint8_t *)blob_at(ls, id);
+	__builtin_prefetch(b);
+	__builtin_prefetch(b + 64);
+}
+
 uint64_t labels_refused(const struct labels *ls)
 {
 	return ls->refused;

@@ -24,6 +24,7 @@ uint32_t label_intern(struct labels *ls, const struct label *l); /* one referenc
 void label_ref(struct labels *ls, uint32_t id);
 void label_unref(struct labels *ls, uint32_t id);                /* 0 is fine */
 void label_get(const struct labels *ls, uint32_t id, struct label *ret); /* id 0: an empty label */
+void label_prefetch(const struct labels *ls, uint32_t id); /* label_get will follow; 0 is fine */
 uint64_t labels_refused(const struct labels *ls);
 size_t labels_memory_bytes(const struct labels *ls);
 

@@ -159,7 +159,17 @@ static enum quic_verdict read_hello(const struct quic_state *qs, struct hello *r
 		return QUIC_NONE;
 	if (bytes_left(&b) < n)
 		return QUIC_MORE;
-	return hello_parse(b.at, n, 'q', ret_hello) ? QUIC_FOUND : QUIC_NONE;
+	const bool read = hello_parse(b.at, n, 'q', ret_hello) || hello_parse_part(b.at, n, 'q', ret_hello);
+	return read ? QUIC_FOUND : QUIC_NONE;
+}
+
+bool quic_last(const struct quic_state *qs, struct hello *ret_hello)
+{
+	struct bytes b = bytes_of(qs->stream.bytes, qs->stream.ready);
+	if (bytes_u8(&b) != 1)
+		return false;
+	bytes_skip(&b, 3);
+	return !b.failed && hello_parse_part(b.at, bytes_left(&b), 'q', ret_hello);
 }
 
 /* Returns whether the datagram had something that may carry a hello. */

@@ -55,6 +55,8 @@ size_t quic_state_bytes(const struct quic_state *qs); /* memory it holds, for th
  * datagrams with an Initial are opened, among at most 64 datagrams. */
 enum quic_verdict quic_client(struct quic_crypt *qc, struct quic_state *qs, const uint8_t *payload, size_t n,
 			      struct hello *ret_hello);
+/* No more will come: true when what is there of an unfinished hello holds its host name (hello_parse_part). */
+bool quic_last(const struct quic_state *qs, struct hello *ret_hello);
 /* A server datagram: learns Retry and the server's connection id. */
 void quic_server(struct quic_state *qs, const uint8_t *payload, size_t n);
 

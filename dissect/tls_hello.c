@@ -135,26 +135,33 @@ static void check_second_hello(struct records *r, struct hello *first)
 	if (pull(r, m.n, again, &body) != PULL_OK || !hello_parse(body.p, body.n, 't', &second))
 		return;
 	struct slice a = host_of(first), b = host_of(&second);
-	if (a.n != b.n || (a.n && memcmp(a.p, b.p, a.n) != 0))
-		first->flags |= HELLO_SNI_AMBIGUOUS;
+	if (a.n == b.n && (!a.n || !memcmp(a.p, b.p, a.n)))
+		return;
+	first->flags |= HELLO_SNI_AMBIGUOUS;
+	if (!first->sni_other[0])
+		memcpy(first->sni_other, second.sni, sizeof first->sni_other);
 }
 
-static enum tls_hello_verdict read_client_hello(struct records *r, struct hello *ret)
+static enum tls_hello_verdict read_client_hello(struct records *r, bool complete, struct hello *ret)
 {
 	struct message m;
-	struct slice body;
+	struct slice body = {0};
 	enum pull p = pull_header(r, &m);
-	if (p == PULL_OK) {
-		if (m.type != MESSAGE_CLIENT_HELLO || m.n > ASSEMBLE_MAX_BYTES)
-			return TLS_HELLO_BAD;
-		p = pull(r, m.n, joined, &body);
-	}
 	if (p != PULL_OK)
-		return p == PULL_MORE ? TLS_HELLO_MORE : TLS_HELLO_BAD;
-	if (!hello_parse(body.p, body.n, 't', ret))
+		return p == PULL_MORE && !complete ? TLS_HELLO_MORE : TLS_HELLO_BAD;
+	if (m.type != MESSAGE_CLIENT_HELLO || m.n > ASSEMBLE_MAX_BYTES)
 		return TLS_HELLO_BAD;
-	check_second_hello(r, ret);
-	return TLS_HELLO_FOUND;
+	p = pull(r, m.n, joined, &body);
+	if (p == PULL_OK && hello_parse(body.p, body.n, 't', ret)) {
+		check_second_hello(r, ret);
+		return TLS_HELLO_FOUND;
+	}
+	if (p == PULL_MORE && !complete)
+		return TLS_HELLO_MORE;
+	/* Cut, or broken behind the name. */
+	if (p != PULL_OK)
+		body = (struct slice){joined, m.n > r->missing ? m.n - r->missing : 0};
+	return hello_parse_part(body.p, body.n, 't', ret) ? TLS_HELLO_FOUND : TLS_HELLO_BAD;
 }
 
 /* What a call leaves for the next, in the caller's 32 bits. Searching: everything before base is understood,
@@ -204,9 +211,9 @@ static enum tls_hello_verdict find_hello(const struct tls_prefix_input *in, stru
 		return TLS_HELLO_MORE;
 	struct records r = {
 	    .bytes = in->bytes, .n = in->n, .at = progress->scan.base, .max_records = UINT32_MAX};
-	enum tls_hello_verdict v = read_client_hello(&r, ret);
+	enum tls_hello_verdict v = read_client_hello(&r, in->complete, ret);
 	progress->scan.look = (uint32_t)(in->n + r.missing);
-	return v == TLS_HELLO_MORE && in->complete ? TLS_HELLO_BAD : v;
+	return v;
 }
 
 enum tls_hello_verdict tls_hello_client(const uint8_t *bytes, size_t n, const uint32_t *segment_starts,

@@ -15,8 +15,8 @@ enum tls_hello_verdict {
 	TLS_HELLO_MORE,  /* may still come: keep assembling */
 	TLS_HELLO_FOUND, /* ret filled */
 	TLS_HELLO_NONE,  /* this is not TLS and will not become it */
-	TLS_HELLO_BAD,   /* TLS, but the hello is malformed, larger than ASSEMBLE_MAX_BYTES, or cut off
-			    (complete) */
+	TLS_HELLO_BAD,   /* TLS, but the hello is larger than ASSEMBLE_MAX_BYTES, or malformed or cut off
+			    (complete) before its host name */
 };
 
 /* How the TLS stream was reached; the record's app_proto stays "tls". */

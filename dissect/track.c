@@ -10,7 +10,8 @@ enum {
 	TRACK_MAX_FLOWS = 4 << 20,
 	TRACK_MIN_EXTS = 1024,
 	TRACK_STEPS_PER_BURST = 1024,
-	TRACK_STEPS_PER_TICK = 65536
+	TRACK_STEPS_PER_TICK = 65536,
+	FINISH_AHEAD = 8,
 };
 
 #define IDLE_TCP_NS (3600 * track_ns_per_s)
@@ -55,7 +56,10 @@ static int make_parts(struct track *tr, struct hash_key key, struct err *err)
 	tr->defrag = defrag_new();
 	tr->copies = copies_new(key);
 	tr->quicmove = quicmove_new(key);
-	if (!tr->vantages || !tr->defrag || !tr->copies || !tr->quicmove)
+	tr->natpair = natpair_new(key);
+	tr->offload = tr->conf.verify_checksums ? offload_new(key) : NULL;
+	bool complete = tr->vantages && tr->defrag && tr->copies && tr->quicmove && tr->natpair;
+	if (!complete || (tr->conf.verify_checksums && !tr->offload))
 		return err_set(err, -ENOMEM, "out of memory for the tables of a worker");
 	int r = inspect_new(&tr->inspect, &in, err);
 	if (r < 0)
@@ -110,6 +114,8 @@ void track_free(struct track *tr)
 	if (tr->inspect)
 		drop_flows(tr);
 	inspect_free(tr->inspect);
+	offload_free(tr->offload);
+	natpair_free(tr->natpair);
 	quicmove_free(tr->quicmove);
 	copies_free(tr->copies);
 	defrag_free(tr->defrag);
@@ -136,6 +142,28 @@ static void key_of(struct track *tr, struct segment *seg, enum decode_verdict v,
 	flowtab_key(ret_key, seg, vlan, ret_side);
 }
 
+/* What a wrong checksum means depends on its sender: a network card still had to finish it, or it was meant to be
+ * refused by the receiver. Of the latter nothing is counted, but its flow says so. */
+static enum decode_verdict judge_checksum(struct track *tr, enum decode_verdict v, struct segment *seg)
+{
+	bool bad = v == DECODE_BAD_CHECKSUM && (seg->flags & SEGMENT_BAD_CSUM);
+	if (!bad && (v != DECODE_OK || (seg->flags & (SEGMENT_SLICED | SEGMENT_OVERLONG))))
+		return v;
+	if (offload_judge(tr->offload, seg) && bad) {
+		seg->flags = (uint16_t)((seg->flags & ~SEGMENT_BAD_CSUM) | SEGMENT_PARTIAL_CSUM);
+		return DECODE_OK;
+	}
+	if (!bad)
+		return v;
+	struct flowkey key;
+	unsigned side;
+	key_of(tr, seg, v, &key, &side);
+	uint32_t id = flowtab_find(&tr->flows, &key, flowtab_hash(&tr->flows, &key));
+	if (id)
+		track_note(flowtab_at(&tr->flows, id), seg);
+	return v;
+}
+
 /* A fragment; the datagram it completes goes the way of every other, with the frames of all its fragments. */
 static void take_fragment(struct track *tr, const struct segment *frag)
 {
@@ -146,6 +174,8 @@ static void take_fragment(struct track *tr, const struct segment *frag)
 	if (defrag_add(tr->defrag, frag, tr->clock.now_ns, &seg, &frames) != DEFRAG_WHOLE)
 		return;
 	enum decode_verdict v = decode_datagram(&dc, &seg);
+	if (tr->offload)
+		v = judge_checksum(tr, v, &seg);
 	tr->whole_bytes += frames.wire_bytes;
 	tr->stats.verdict_bytes[v] += frames.wire_bytes;
 	if (!has_flow(v))
@@ -156,6 +186,17 @@ static void take_fragment(struct track *tr, const struct segment *frag)
 	track_segment(tr, &seg, &key, flowtab_hash(&tr->flows, &key), side, frames.wire_bytes, frames.n);
 }
 
+/* What a flow refers to and its next packet will read. The flow may be gone by then: nothing is lost. */
+static void prefetch_parts(const struct track *tr, uint32_t id)
+{
+	const struct flow *f = flowtab_at(&tr->flows, id);
+	flowtab_prefetch_ends(&tr->flows, f);
+	if (f->ext)
+		__builtin_prefetch(arena_at(&tr->tcp.exts, f->ext));
+	if (f->minutes)
+		__builtin_prefetch(arena_at(&tr->minutes, f->minutes));
+}
+
 /* Three passes, so that memory is asked for long before it is needed: the index line by the hash, the entry
  * by the index, the work. */
 static void take_burst(struct track *tr, const struct packet *pkts, size_t n)
@@ -164,7 +205,10 @@ static void take_burst(struct track *tr, const struct packet *pkts, size_t n)
 	struct track_burst *b = &tr->burst;
 	enum decode_verdict verdicts[TRACK_BURST];
 	for (size_t i = 0; i < n; i++) {
-		enum decode_verdict v = verdicts[i] = decode_frame(&dc, &pkts[i], &b->segs[i]);
+		enum decode_verdict v = decode_frame(&dc, &pkts[i], &b->segs[i]);
+		if (tr->offload)
+			v = judge_checksum(tr, v, &b->segs[i]);
+		verdicts[i] = v;
 		tr->stats.packets++;
 		tr->stats.wire_bytes += pkts[i].len;
 		tr->stats.verdicts[v]++;
@@ -178,9 +222,11 @@ static void take_burst(struct track *tr, const struct packet *pkts, size_t n)
 		flowtab_prefetch_bucket(&tr->flows, b->hashes[i]);
 	}
 	for (size_t i = 0; i < n; i++)
-		if (has_flow(verdicts[i]))
-			flowtab_prefetch_flow(&tr->flows, b->hashes[i]);
+		b->likely[i] =
+		    has_flow(verdicts[i]) ? flowtab_prefetch_flow(&tr->flows, b->hashes[i]) : 0;
 	for (size_t i = 0; i < n; i++) {
+		if (i + TRACK_AHEAD < n && b->likely[i + TRACK_AHEAD])
+			prefetch_parts(tr, b->likely[i + TRACK_AHEAD]);
 		if (has_flow(verdicts[i]))
 			track_segment(tr, &b->segs[i], &b->keys[i], b->hashes[i], b->sides[i], pkts[i].len,
 				      1);
@@ -209,11 +255,21 @@ void track_tick(struct track *tr, uint64_t now_ns)
 	track_sweep(tr, TRACK_STEPS_PER_TICK);
 }
 
+static void prefetch_end(const struct track *tr, uint32_t id)
+{
+	prefetch_parts(tr, id);
+	label_prefetch(tr->labels, flowtab_at(&tr->flows, id)->label);
+}
+
 void track_finish(struct track *tr, enum facts_reason reason)
 {
 	size_t n;
 	const uint32_t *ids = flowtab_order(&tr->flows, &n);
 	for (size_t i = 0; i < n; i++) {
+		if (i + 2 * FINISH_AHEAD < n)
+			flowtab_prefetch(&tr->flows, ids[i + 2 * FINISH_AHEAD]);
+		if (i + FINISH_AHEAD < n)
+			prefetch_end(tr, ids[i + FINISH_AHEAD]);
 		const struct flow *f = flowtab_at(&tr->flows, ids[i]);
 		bool closed = f->proto == 6 && track_closed(f);
 		track_end(tr, ids[i], closed ? track_idle_reason(f) : reason);
@@ -221,7 +277,7 @@ void track_finish(struct track *tr, enum facts_reason reason)
 	flowtab_clear(&tr->flows);
 	tcpacct_clear(&tr->tcp);
 	arena_clear(&tr->minutes);
-	tr->update_hand = tr->evict_hand = 0;
+	tr->update_hand = tr->evict_hand = tr->evict_dear = 0;
 }
 
 static void add_sizes(const struct track *tr, const struct inspect_stats *in, struct track_stats *s)
@@ -236,7 +292,8 @@ static void add_sizes(const struct track *tr, const struct inspect_stats *in, st
 	s->memory_bytes = sizeof *tr + flowtab_memory_bytes(&tr->flows) + arena_memory_bytes(&tr->tcp.exts) +
 			  arena_memory_bytes(&tr->tcp.few) + arena_memory_bytes(&tr->tcp.many) +
 			  arena_memory_bytes(&tr->minutes) + vantage_memory_bytes(tr->vantages) +
-			  copies_memory_bytes() + quicmove_memory_bytes() + df.memory_bytes +
+			  copies_memory_bytes() + quicmove_memory_bytes() + natpair_memory_bytes() +
+			  (tr->offload ? offload_memory_bytes() : 0) + df.memory_bytes +
 			  in->memory_bytes;
 	s->flows_active = tr->flows.flows.in_use;
 	s->max_flows = tr->conf.max_flows;
@@ -262,6 +319,8 @@ void track_stats(const struct track *tr, struct track_stats *ret_stats)
 	s.appid_packets = in.appid.packets;
 	s.appid_flows = in.appid.flows;
 	s.dns_evicted = in.dns.evicted;
+	s.minutes_refused = tr->minutes.refused;
+	s.vantages_refused = vantage_refused(tr->vantages);
 	add_sizes(tr, &in, &s);
 	*ret_stats = s;
 }

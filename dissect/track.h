@@ -35,13 +35,16 @@ struct track_stats {
 	/* Wire bytes per verdict: every byte has a row. Fragments move to the row of the datagram they complete, so FRAGMENT can fall. */
 	uint64_t verdict_bytes[DECODE_VERDICT_COUNT];
 	uint64_t flows_new, flows_ended, flows_evicted, flows_timed_out, flows_reused;
+	uint64_t flows_half_open_evicted; /* of flows_evicted */
+	uint64_t flows_refused;           /* newcomers that were worth less than what would have had to make room */
 	uint64_t time_backwards, time_jumps;
 	uint64_t frag_datagrams, frag_expired, frag_overlaps, frag_evicted, frag_oversize;
 	uint64_t segments_dup, segments_oow, ack_beyond_window, overlap_diff, isn_conflicts, intervals_full;
 	uint64_t udp_duplicates, quic_migrated, quic_undecryptable;
-	uint64_t span_duplicates;
+	uint64_t span_duplicates, nat_pairs;
 	uint64_t names[FACTS_NAME_SOURCE_COUNT];      /* ended flows by name source */
 	uint64_t assembly_refused, ext_refused, names_refused, appid_refused, dns_evicted;
+	uint64_t minutes_refused, vantages_refused;
 	uint64_t appid_packets, appid_flows;
 	/* gauges */
 	size_t flows_active, max_flows, memory_bytes;

@@ -26,12 +26,12 @@ static uint32_t open_flow(struct track *tr, const struct segment *seg, const str
 {
 	uint16_t vantage = vantage_id(tr->vantages, seg);
 	uint32_t id = flowtab_add(&tr->flows, key, hash, vantage);
-	if (!id) {
-		track_evict(tr);
+	if (!id && track_evict(tr))
 		id = flowtab_add(&tr->flows, key, hash, vantage);
-	}
-	if (!id)
+	if (!id) {
+		tr->stats.flows_refused++;
 		return 0;
+	}
 	struct flow *f = flowtab_at(&tr->flows, id);
 	f->start_ns = f->last_ns = seg->ts_ns;
 	f->birth = tr->births++;
@@ -77,7 +77,7 @@ static bool is_turned(const struct flow *f, unsigned dir, const struct segment *
 	return dir == (seg->tcp_flags & SEGMENT_ACK ? 0 : 1);
 }
 
-static void note_segment(struct flow *f, const struct segment *seg)
+void track_note(struct flow *f, const struct segment *seg)
 {
 	static const struct {
 		uint16_t segment;
@@ -117,6 +117,34 @@ static void see(struct track *tr, struct flow *f, uint64_t ts_ns)
 {
 	if (ts_ns > f->last_ns || (f->last_ns > tr->clock.now_ns && ts_ns >= f->start_ns))
 		f->last_ns = ts_ns; /* also back from a stamp that the clock did not believe */
+}
+
+/* A translator changes the address of one end. */
+static bool shares_one_end(const struct track *tr, uint32_t a, uint32_t b)
+{
+	struct facts_addr src[2], dst[2];
+	track_endpoints(tr, a, &src[0], &dst[0]);
+	track_endpoints(tr, b, &src[1], &dst[1]);
+	if (src[0].family != src[1].family)
+		return false;
+	bool same_src = memcmp(src[0].ip, src[1].ip, sizeof src[0].ip) == 0;
+	bool same_dst = memcmp(dst[0].ip, dst[1].ip, sizeof dst[0].ip) == 0;
+	return same_src != same_dst;
+}
+
+void track_seek_pair(struct track *tr, uint32_t id, const struct segment *seg)
+{
+	struct flow *f = flowtab_at(&tr->flows, id);
+	struct natpair_flow other =
+	    natpair_look(tr->natpair, seg, (struct natpair_flow){id, f->birth});
+	if (!other.id || other.id == id || !flowtab_live(&tr->flows, other.id))
+		return;
+	struct flow *o = flowtab_at(&tr->flows, other.id);
+	if (o->birth != other.birth || o->proto != f->proto || !shares_one_end(tr, id, other.id))
+		return;
+	f->flags |= FACTS_NAT_PAIR;
+	o->flags |= FACTS_NAT_PAIR;
+	tr->stats.nat_pairs++;
 }
 
 static void close_soon(struct track *tr, uint32_t id)
@@ -233,11 +261,13 @@ void track_segment(struct track *tr, const struct segment *seg, const struct flo
 		placed.placed = false;
 	}
 	if (seg->flags)
-		note_segment(f, seg);
+		track_note(f, seg);
 	if (seg->proto != 6) {
 		see(tr, f, seg->ts_ns);
 		track_udp(tr, id, seg, dir);
 	} else if (placed.placed && seg->payload_captured_bytes) {
+		if (dir == 0 && placed.position == 0 && placed.new_bytes)
+			track_seek_pair(tr, id, seg);
 		if (placed.new_bytes || flow_has(f, FLOW_INSPECTING))
 			track_inspect(tr, id, seg, dir, placed.position);
 	}

@@ -5,13 +5,15 @@
 #include "dissect/defrag.h"
 #include "dissect/flowtab.h"
 #include "dissect/inspect.h"
+#include "dissect/natpair.h"
+#include "dissect/offload.h"
 #include "dissect/quicmove.h"
 #include "dissect/tcpacct.h"
 #include "dissect/track.h"
 #include "dissect/copies.h"
 #include "dissect/vantage.h"
 
-enum { TRACK_BURST = 32 };
+enum { TRACK_BURST = 32, TRACK_AHEAD = 6 };
 
 static const uint64_t track_ns_per_s = UINT64_C(1000000000);
 
@@ -28,8 +30,8 @@ struct track_burst {
 	struct segment segs[TRACK_BURST];
 	struct flowkey keys[TRACK_BURST];
 	uint32_t hashes[TRACK_BURST];
+	uint32_t likely[TRACK_BURST]; /* flow id by the index, 0: none */
 	uint8_t sides[TRACK_BURST];
-	bool filled[TRACK_BURST];
 };
 
 struct track {
@@ -46,9 +48,12 @@ struct track {
 	struct tls_app_pool *tls_pool;
 	struct copies *copies;
 	struct quicmove *quicmove;
+	struct natpair *natpair;
+	struct offload *offload; /* NULL: checksums are not validated */
 	uint64_t sweep_ns; /* sweeping has kept up to here */
 	uint64_t round_ns; /* the update round began here */
 	uint32_t update_hand, evict_hand;
+	uint32_t evict_dear; /* flows passed over since one was cheap */
 	uint32_t births;
 	uint64_t fragment_bytes; /* frames of fragments, and of those the ones now in flows */
 	uint64_t whole_bytes;
@@ -68,7 +73,8 @@ bool track_closed(const struct flow *f);
 bool track_is_idle(const struct track *tr, const struct flow *f);
 enum facts_reason track_idle_reason(const struct flow *f);
 void track_sweep(struct track *tr, uint32_t max_steps);
-void track_evict(struct track *tr); /* ends one flow, by what is least missed */
+/* Ends one flow, by what is least missed. false: none that may go for the sake of a newcomer. */
+bool track_evict(struct track *tr);
 
 /* track_publish.c */
 void track_roll_minute(struct track *tr, struct flow *f, uint64_t ts_ns);
@@ -80,6 +86,10 @@ uint64_t track_headline(const struct track *tr, const struct flow *f, unsigned d
 /* track_flow.c: one segment and its flow */
 void track_segment(struct track *tr, const struct segment *seg, const struct flowkey *key, uint32_t hash,
 		   unsigned side, uint64_t wire_bytes, uint32_t packets);
+
+void track_note(struct flow *f, const struct segment *seg); /* what is odd about a segment */
+/* seg begins what the initiator of flow id says. */
+void track_seek_pair(struct track *tr, uint32_t id, const struct segment *seg);
 
 /* track_payload.c: what a payload is read for */
 void track_inspect(struct track *tr, uint32_t id, const struct segment *seg, unsigned dir, uint32_t position);

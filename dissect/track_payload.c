@@ -213,7 +213,10 @@ void track_udp(struct track *tr, uint32_t id, const struct segment *seg, unsigne
 			x->dir[dir].dup_bytes += seg->payload_bytes;
 		return;
 	}
+	bool begins = dir == 0 && !(f->dir[0].low | f->dir[0].acked);
 	add_bytes(&f->dir[dir], seg->payload_bytes);
+	if (begins && readable && (seg->payload[0] & QUIC_LONG_HEADER) && flow_has(f, FLOW_QUIC))
+		track_seek_pair(tr, id, seg);
 	if (readable)
 		read_datagram(tr, id, seg, dir);
 }

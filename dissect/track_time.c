@@ -122,38 +122,62 @@ void track_sweep(struct track *tr, uint32_t max_steps)
 		sweep_updates(tr, max_steps < TRACK_UPDATE_STEPS ? max_steps : TRACK_UPDATE_STEPS);
 }
 
-/* 0 goes first. */
-static unsigned worth(const struct flow *f)
+/* The class that is kept to the last. */
+enum { WORTH_HALF_OPEN, WORTH_CLOSED, WORTH_UNANSWERED, WORTH_SMALL, WORTH_DEAR };
+
+static bool is_small(const struct track *tr, const struct flow *f)
 {
-	if (f->proto == 6 && !flow_has(f, FLOW_TCP_OPEN | FLOW_PAYLOAD))
-		return 0;
-	if (f->proto == 6 && track_closed(f))
-		return 1;
-	uint64_t wire = (uint64_t)f->dir[0].wire_bytes + f->dir[1].wire_bytes;
-	if (wire < TRACK_SMALL_BYTES && !f->ext)
-		return flow_has(f, FLOW_ANSWERED) ? 3 : 2;
-	return 4;
+	if ((uint64_t)f->dir[0].wire_bytes + f->dir[1].wire_bytes >= TRACK_SMALL_BYTES)
+		return false;
+	const struct flow_ext *x = tcpacct_ext_of(&tr->tcp, f);
+	return !x || !(x->dir[0].wire_high | x->dir[1].wire_high);
 }
 
-void track_evict(struct track *tr)
+static unsigned worth(const struct track *tr, const struct flow *f)
+{
+	if (f->proto == 6 && !flow_has(f, FLOW_TCP_OPEN | FLOW_PAYLOAD))
+		return WORTH_HALF_OPEN;
+	if (f->proto == 6 && track_closed(f))
+		return WORTH_CLOSED;
+	if (is_small(tr, f))
+		return flow_has(f, FLOW_ANSWERED) ? WORTH_SMALL : WORTH_UNANSWERED;
+	return WORTH_DEAR;
+}
+
+/* The least missed of some flows behind the hand; 0 none. */
+static uint32_t sample(struct track *tr, unsigned *ret_worth)
 {
 	uint32_t made = tr->flows.flows.made, best = 0;
 	unsigned best_worth = UINT32_MAX;
 	for (uint32_t seen = 0, i = 0; i < made && i < TRACK_SAMPLE_MAX; i++) {
 		tr->evict_hand = tr->evict_hand >= made ? 1 : tr->evict_hand + 1;
+		tr->evict_dear++;
 		if (!flowtab_live(&tr->flows, tr->evict_hand))
 			continue;
 		const struct flow *f = flowtab_at(&tr->flows, tr->evict_hand);
-		unsigned w = worth(f);
+		unsigned w = worth(tr, f);
 		if (!best || w < best_worth ||
 		    (w == best_worth && f->last_ns < flowtab_at(&tr->flows, best)->last_ns)) {
 			best = tr->evict_hand;
 			best_worth = w;
 		}
-		/* only rather valuable flows so far: look on */
-		if (++seen >= TRACK_SAMPLE && best_worth < 4)
+		if (++seen >= TRACK_SAMPLE && best_worth < WORTH_DEAR)
 			break;
 	}
-	if (best)
-		track_end(tr, best, FACTS_REASON_EVICTED);
+	*ret_worth = best_worth;
+	return best;
+}
+
+/* A dear flow goes only when the hand has come round without finding any other: until then it is the newcomer that has
+ * to wait for its next packet. So a flood cannot push out what it did not pay for, and no call looks at many flows. */
+bool track_evict(struct track *tr)
+{
+	unsigned w;
+	uint32_t id = sample(tr, &w);
+	if (!id || (w == WORTH_DEAR && tr->evict_dear < tr->flows.flows.made))
+		return false;
+	tr->evict_dear = 0;
+	tr->stats.flows_half_open_evicted += w == WORTH_HALF_OPEN;
+	track_end(tr, id, FACTS_REASON_EVICTED);
+	return true;
 }

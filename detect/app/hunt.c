@@ -4,9 +4,6 @@
 #include <string.h>
 
 #include "capture/base/clock.h"
-#include "detect/app/log.h"
-#include "detect/app/replay.h"
-#include "detect/app/run.h"
 #include "dissect/evtime.h"
 
 static int parse_window(const char *text, uint64_t *ret_ns, struct err *err)
@@ -33,15 +30,4 @@ int hunt_window(const struct cli *cli, uint64_t *ret_from_ns, uint64_t *ret_to_n
 	*ret_from_ns = at.ns > half ? at.ns - half : 0;
 	*ret_to_ns = at.ns + half;
 	return 0;
-}
-
-int hunt_main(const struct cli *cli)
-{
-	uint64_t from, to;
-	struct err err = {0};
-	int r = hunt_window(cli, &from, &to, &err);
-	if (!r)
-		return replay_main(cli);
-	log_error("%s", err.text);
-	return run_exit_of(r);
 }

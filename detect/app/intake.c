@@ -75,7 +75,7 @@ int intake_open(struct intake **ret_in, const struct intake_conf *conf, struct e
 	if (!in)
 		return err_set(err, -ENOMEM, "no memory for endpoint events");
 	in->attrib = conf->attrib;
-	int r = evsource_open(&in->source, conf->paths, conf->n_paths, err);
+	int r = conf->n_paths ? evsource_open(&in->source, conf->paths, conf->n_paths, err) : 0;
 	if (r)
 		goto undo_intake;
 	r = open_parser(in, conf->zone, err);
@@ -112,12 +112,11 @@ int intake_chunk(struct intake *in, const struct evchunk *chunk, struct err *err
 		r = evparse_end(in->parse, on_event, in, &e);
 	if (in->failed)
 		return err_set(err, in->failed, "endpoint events cannot be kept: %s", lt_strerror(in->failed));
+	in->skip |= r != 0;
 	if (r == LT_EZONE)
 		return err_set(err, r, "%s", e.text);
-	if (r) {
+	if (r)
 		intake_note_unreadable(in, &e);
-		in->skip = true;
-	}
 	return 0;
 }
 
@@ -142,15 +141,15 @@ int intake_step(struct intake *in, struct err *err)
 	return r ? r : 1;
 }
 
-struct evsource *intake_source(struct intake *in)
-{
-	return in->source;
-}
-
 void intake_stats(const struct intake *in, struct evsource_stats *ret_source, struct evparse_stats *ret_parse)
 {
 	evsource_stats(in->source, ret_source);
 	*ret_parse = *evparse_stats(in->parse);
+}
+
+const struct evparse_stats *intake_parsed(const struct intake *in)
+{
+	return evparse_stats(in->parse);
 }
 
 bool intake_damaged(const struct intake *in)

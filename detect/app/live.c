@@ -8,31 +8,39 @@
 #include "detect/app/feeder.h"
 #include "detect/app/intake.h"
 #include "detect/app/log.h"
-#include "detect/app/pending.h"
 #include "detect/app/run.h"
+#include "detect/app/teller.h"
 #include "detect/app/worker.h"
 
-enum { PENDING_FLOWS = 65536, RECORDS_PER_TURN = 1024, CHUNKS_PER_TURN = 2, IDLE_MS = 10 };
+enum { MAX_INLETS = 64, RECORDS_PER_TURN = 1024, CHUNKS_PER_TURN = 2, IDLE_MS = 10 };
+
+/* After the last packet: how long events and the join's answers are waited for, and how long a silent source is. */
+static const uint64_t drain_ns = 3 * CLOCK_NS_PER_S, quiet_ns = 300 * CLOCK_NS_PER_MS;
+
+/* One --endpoint: read on a thread of its own, parsed on ours. */
+struct inlet {
+	const char *path;
+	struct intake *intake;
+	struct feeder *feeder;
+	bool over;
+};
 
 struct live {
 	struct run run;
+	struct teller *teller;
 	struct worker *workers[CLI_MAX_IFACES];
 	bool ended[CLI_MAX_IFACES];
 	size_t n_workers;
-	struct intake *intake;
-	struct feeder *feeder;
-	struct pending *pending;
-	uint64_t stats_ns;
-	bool restart;     /* an interface is gone: exit 75 */
+	struct inlet inlets[MAX_INLETS];
+	size_t n_inlets;
+	uint64_t began_ns, stats_ns;
+	uint64_t records_lost; /* told of in the log */
+	bool stopping;
+	bool join_ails; /* Redis does not answer; said once */
+	bool restart;   /* an interface is gone: exit 75 */
 };
 
 static struct live live;
-
-static void on_stop(void)
-{
-	for (size_t i = 0; i < live.n_workers; i++)
-		worker_stop(live.workers[i]);
-}
 
 static bool wants_label(void *ctx, const char *name)
 {
@@ -57,147 +65,150 @@ static int start_worker(size_t i, struct err *err)
 	return r;
 }
 
-static int open_events(const struct cli *cli, struct err *err)
+static int open_inlets(const struct cli *cli, struct err *err)
 {
-	if (!cli->n_endpoints)
-		return 0;
-	struct intake_conf ic = {.paths = cli->endpoints, .n_paths = cli->n_endpoints, .attrib = live.run.attrib,
-				 .zone = cli->zone ? cli->zone : live.run.config.timezone};
-	int r = intake_open(&live.intake, &ic, err);
-	return r ? r : feeder_start(&live.feeder, intake_source(live.intake), err);
+	if (cli->n_endpoints > MAX_INLETS)
+		return err_set(err, LT_EUSAGE, "more than %d endpoint sources; name a directory instead", MAX_INLETS);
+	struct intake_conf ic = {.attrib = live.run.attrib, .zone = cli->zone ? cli->zone : live.run.config.timezone};
+	for (size_t i = 0; i < cli->n_endpoints; i++) {
+		struct inlet *in = &live.inlets[i];
+		in->path = cli->endpoints[i];
+		int r = intake_open(&in->intake, &ic, err);
+		live.n_inlets = i + 1;
+		if (!r)
+			r = feeder_start(&in->feeder, in->path, err);
+		if (r)
+			return r;
+	}
+	return 0;
 }
 
 static int open_all(const struct cli *cli, struct err *err)
 {
+	run_signals(NULL);
 	int r = run_open(&live.run, cli, cli->n_endpoints || cli->redis, true, err);
-	if (r)
-		return r;
-	live.pending = pending_new(PENDING_FLOWS);
-	if (!live.pending)
-		return err_set(err, -ENOMEM, "no memory for waiting flows");
-	r = open_events(cli, err);
-	run_signals(on_stop);
+	struct teller_conf tc = {.run = &live.run};
+	if (!r)
+		r = teller_new(&live.teller, &tc, err);
+	/* The interfaces first: an error there is told before a FIFO is emptied. */
 	for (size_t i = 0; !r && i < cli->n_ifaces; i++)
 		r = start_worker(i, err);
-	return r;
+	return r ? r : open_inlets(cli, err);
 }
 
-/* What the join has said so far; until it has, the evidence may still come. */
-static void set_owners(struct verdict *v, struct pending_flow *pf, bool joined)
-{
-	run_no_owner(&live.run, v);
-	if (!joined)
-		return;
-	v->initiator.cause = OWNER_CAUSE_LATE;
-	if (!pf)
-		return;
-	if (pf->version)
-		v->initiator = pf->owners[ATTRIB_INITIATOR];
-	v->has_responder = pf->has_responder;
-	v->responder = pf->owners[ATTRIB_RESPONDER];
-}
-
-static void on_record(const struct flow_facts *facts)
-{
-	struct verdict v;
-	bool joined = run_classify(&live.run, facts, &v);
-	struct pending_flow *pf = NULL;
-	if (joined) {
-		if (run_join(&live.run, facts, &v) < 0)
-			live.run.stats.attrib.redis_errors++;
-		uint64_t keep_ns = (live.run.config.grace_s + live.run.config.cell_ttl_s) * CLOCK_NS_PER_S;
-		pf = pending_put(live.pending, facts, facts->end_ns + keep_ns);
-	}
-	set_owners(&v, pf, joined);
-	v.version = pf ? pf->version + 1 : 1;
-	run_deliver(&live.run, &v);
-}
-
-static void on_owner(void *ctx, uint64_t flow_id, enum attrib_side side, uint32_t version, const struct owner *owner)
-{
-	(void)ctx;
-	(void)version;
-	struct pending_flow *pf = pending_find(live.pending, flow_id);
-	if (!pf)
-		return;
-	pf->version++;
-	pf->owners[side] = *owner;
-	pf->has_responder |= side == ATTRIB_RESPONDER;
-	struct flow_facts facts;
-	if (facts_unpack(&facts, pf->facts, pf->n_facts))
-		return;
-	struct verdict v;
-	judge_classify(live.run.judge, &facts, &v);
-	set_owners(&v, pf, true);
-	v.version = pf->version + 1;
-	judge_verdict(live.run.judge, &v);
-	struct sink_attribution change = {.time_ns = live.run.clock_ns, .verdict = &v};
-	outlets_attribution(&live.run.outlets, &change);
-}
-
+/* Each worker in its turn, so that a busy one starves no other. */
 static size_t take_records(void)
 {
 	size_t taken = 0;
 	for (size_t i = 0; i < live.n_workers; i++) {
 		struct ring *ring = worker_ring(live.workers[i]);
 		const void *record;
-		for (size_t n; taken < RECORDS_PER_TURN && (record = ring_peek(ring, &n)); taken++) {
+		size_t n;
+		for (size_t k = 0; k < RECORDS_PER_TURN && (record = ring_peek(ring, &n)); k++, taken++) {
 			struct flow_facts facts;
 			if (!facts_unpack(&facts, record, n))
-				on_record(&facts);
+				teller_record(live.teller, &facts);
 			ring_pop(ring);
 		}
 	}
 	return taken;
 }
 
-static void take_events(void)
+static void end_inlet(struct inlet *in)
+{
+	in->over = true;
+	log_info("%s: no more endpoint events", in->path);
+}
+
+/* True when it gave something. */
+static bool take_chunk(struct inlet *in)
 {
 	struct evchunk chunk;
 	struct err err = {0};
-	for (int i = 0; live.feeder && i < CHUNKS_PER_TURN; i++) {
-		int r = feeder_take(live.feeder, &chunk, &err);
-		if (r == 0 || r == -ENODATA)
-			return;
-		if (r < 0)
-			intake_note_unreadable(live.intake, &err);
-		else if ((r = intake_chunk(live.intake, &chunk, &err)) < 0)
-			log_error("%s", err.text);
-		live.run.failed |= r < 0;
+	int r = feeder_take(in->feeder, &chunk, &err);
+	if (r == -ENODATA)
+		end_inlet(in);
+	if (r == 0 || r == -ENODATA)
+		return false;
+	if (r < 0)
+		intake_note_unreadable(in->intake, &err);
+	else if (intake_chunk(in->intake, &chunk, &err) < 0) {
+		log_error("%s", err.text); /* packets go on */
+		live.run.failed = true;
+	}
+	return true;
+}
+
+static size_t take_events(void)
+{
+	size_t taken = 0;
+	for (size_t i = 0; i < live.n_inlets; i++)
+		for (int k = 0; k < CHUNKS_PER_TURN && !live.inlets[i].over && take_chunk(&live.inlets[i]); k++)
+			taken++;
+	return taken;
+}
+
+static void gather_capture(struct sink_stats *st)
+{
+	memset(&st->source, 0, sizeof st->source);
+	memset(&st->track, 0, sizeof st->track);
+	st->records_lost = 0;
+	for (size_t i = 0; i < live.n_workers; i++) {
+		struct worker_snapshot ws;
+		worker_look(live.workers[i], &ws);
+		sink_stats_add(st, &ws.source, &ws.track);
+		st->records_lost += ws.records_lost;
+		if (ws.clock_ns > live.run.clock_ns)
+			live.run.clock_ns = ws.clock_ns;
+	}
+}
+
+static void gather_events(struct evparse_stats *st)
+{
+	memset(st, 0, sizeof *st);
+	for (size_t i = 0; i < live.n_inlets; i++) {
+		const struct evparse_stats *one = intake_parsed(live.inlets[i].intake);
+		st->rows += one->rows;
+		for (int k = 0; k < PROCEVENT_KIND_COUNT; k++)
+			st->accepted[k] += one->accepted[k];
+		for (int k = 0; k < EVPARSE_REASON_COUNT; k++)
+			st->rejected[k] += one->rejected[k];
 	}
 }
 
 static void gather_stats(void)
 {
 	struct sink_stats *st = &live.run.stats;
-	struct worker_snapshot ws;
-	memset(&st->source, 0, sizeof st->source);
-	memset(&st->track, 0, sizeof st->track);
-	for (size_t i = 0; i < live.n_workers; i++) {
-		worker_look(live.workers[i], &ws);
-		sink_stats_add(st, &ws.source, &ws.track);
-		st->records_lost = i ? st->records_lost + ws.records_lost : ws.records_lost;
-		if (ws.clock_ns > live.run.clock_ns)
-			live.run.clock_ns = ws.clock_ns;
-	}
-	if (live.intake) {
-		struct evsource_stats es;
-		intake_stats(live.intake, &es, &st->events);
-	}
+	gather_capture(st);
+	gather_events(&st->events);
 	if (live.run.attrib)
 		attrib_stats(live.run.attrib, &st->attrib);
 	judge_stats(live.run.judge, &st->judge);
+	outlets_feed(&live.run.outlets, st);
+	st->elapsed_ns = clock_monotonic_ns() - live.began_ns;
+	if (st->records_lost > live.records_lost)
+		log_warn("%llu flow records were lost: judging does not keep up", (unsigned long long)st->records_lost);
+	live.records_lost = st->records_lost;
+}
+
+/* Redis may be away for hours and is asked again all the time: its trouble is told when it begins and when it ends. */
+static void note_join(int r, const struct err *err)
+{
+	if (r < 0 && !live.join_ails)
+		log_warn("join: %s; trying again, flows and events wait", err->text);
+	if (r >= 0 && live.join_ails)
+		log_info("join: Redis answers again");
+	live.join_ails = r < 0;
 }
 
 static void tick(uint64_t now_ns)
 {
 	struct err err = {0};
-	if (live.run.attrib && attrib_poll(live.run.attrib, now_ns, on_owner, NULL, &err) < 0)
-		log_warn("%s", err.text);
+	int r = teller_tick(live.teller, now_ns, &err);
+	note_join(r, &err);
 	judge_tick(live.run.judge, now_ns);
 	outlets_tick(&live.run.outlets, now_ns);
-	pending_expire(live.pending, now_ns);
-	if (!live.stats_ns)
+	if (!live.stats_ns || now_ns < live.stats_ns)
 		live.stats_ns = now_ns;
 	if (now_ns - live.stats_ns < live.run.config.update_s * CLOCK_NS_PER_S && !run_tell)
 		return;
@@ -208,54 +219,114 @@ static void tick(uint64_t now_ns)
 	outlets_stats(&live.run.outlets, &live.run.stats);
 }
 
+static void note_end(int code, const struct err *err)
+{
+	if (code)
+		log_error("%s", err->text);
+	live.restart |= code == LT_EGONE;
+	live.run.failed |= code && code != LT_EGONE;
+}
+
 static bool all_ended(void)
 {
 	size_t over = 0;
 	for (size_t i = 0; i < live.n_workers; i++) {
 		int code;
 		struct err err;
-		bool is_over = worker_ended(live.workers[i], &code, &err);
-		over += is_over;
-		if (!is_over || live.ended[i])
+		if (!worker_ended(live.workers[i], &code, &err))
 			continue;
+		over++;
+		if (!live.ended[i])
+			note_end(code, &err);
 		live.ended[i] = true;
-		if (code)
-			log_error("%s", err.text);
-		live.restart |= code == LT_EGONE;
-		live.run.failed |= code && code != LT_EGONE;
 	}
 	return over == live.n_workers;
 }
 
-static void watch(void)
+/* A signal, or the first interface that fails: half a sensor that looks whole is worse than one that is started again. */
+static void stop_if_due(void)
+{
+	if (live.stopping || !(run_stop || live.restart || live.run.failed))
+		return;
+	live.stopping = true;
+	for (size_t i = 0; i < live.n_workers; i++)
+		worker_stop(live.workers[i]);
+}
+
+static void nap(void)
 {
 	const struct timespec idle = {0, IDLE_MS * 1000000};
+	nanosleep(&idle, NULL);
+}
+
+static void watch(void)
+{
 	for (;;) {
-		bool over = all_ended();
+		bool over = all_ended(); /* before the records are taken: what it told before its end is in the ring then */
+		stop_if_due();
 		size_t taken = take_records();
 		take_events();
 		tick(clock_wall_ns());
 		if (over && !taken)
-			break;
+			return;
 		if (!taken)
-			nanosleep(&idle, NULL);
+			nap();
 	}
+}
+
+static bool join_is_even(void)
+{
+	struct attrib_stats st;
+	attrib_stats(live.run.attrib, &st);
+	return !st.unacknowledged_bytes;
+}
+
+/* The capture is over: evidence that is on its way still counts. */
+static void drain(void)
+{
+	if (!live.run.attrib)
+		return;
+	uint64_t now_ns = clock_monotonic_ns(), until_ns = now_ns + drain_ns, event_ns = now_ns;
+	for (; now_ns < until_ns; now_ns = clock_monotonic_ns()) {
+		bool waiting = false;
+		if (take_events())
+			event_ns = now_ns;
+		for (size_t i = 0; i < live.n_inlets; i++)
+			waiting |= !live.inlets[i].over;
+		tick(clock_wall_ns());
+		if (join_is_even() && (!waiting || now_ns - event_ns > quiet_ns))
+			break;
+		nap();
+	}
+	if (!join_is_even())
+		log_warn("join: Redis has not answered for all flows; their owners may be missing");
+}
+
+static void close_inlets(void)
+{
+	for (size_t i = 0; i < live.n_inlets; i++) {
+		feeder_stop(live.inlets[i].feeder);
+		live.run.partial |= live.inlets[i].intake && intake_damaged(live.inlets[i].intake);
+		intake_close(live.inlets[i].intake);
+	}
+	live.n_inlets = 0;
 }
 
 static int close_all(bool ran)
 {
-	if (ran)
-		gather_stats();
-	feeder_stop(live.feeder);
-	if (!ran)
-		on_stop();
-	for (size_t i = 0; i < live.n_workers; i++)
-		worker_join(live.workers[i]);
-	live.n_workers = 0;
-	if (ran)
+	if (ran) {
+		drain();
+		teller_finish(live.teller);
 		judge_finish(live.run.judge);
-	intake_close(live.intake);
-	pending_free(live.pending);
+		gather_stats();
+	}
+	for (size_t i = 0; i < live.n_workers; i++) {
+		worker_stop(live.workers[i]);
+		worker_join(live.workers[i]);
+	}
+	live.n_workers = 0;
+	close_inlets();
+	teller_free(live.teller);
 	int code = run_close(&live.run, ran);
 	return live.restart ? RUN_RESTART : code;
 }
@@ -263,6 +334,7 @@ static int close_all(bool ran)
 int live_main(const struct cli *cli)
 {
 	struct err err = {0};
+	live.began_ns = clock_monotonic_ns();
 	int r = open_all(cli, &err);
 	if (r) {
 		log_error("%s", err.text);

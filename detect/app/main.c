@@ -1,7 +1,6 @@
 #include <stdio.h>
 
 #include "detect/app/cli.h"
-#include "detect/app/hunt.h"
 #include "detect/app/live.h"
 #include "detect/app/log.h"
 #include "detect/app/replay.h"
@@ -51,7 +50,6 @@ int main(int argc, char **argv)
 	case CLI_LIVE:
 		return live_main(&cli);
 	case CLI_HUNT:
-		return hunt_main(&cli);
 	case CLI_REPLAY:
 		break;
 	}

@@ -1,33 +1,22 @@
 #include "detect/app/pending.h"
 
+#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
-/* Slots form a ring in order of first put, which is close to the order of expiry; the index is open addressing by flow id with backward-shift
- * deletion. count <= max, index at most half full. */
 struct pending {
-	struct pending_flow **slots;
-	uint32_t *index; /* slot + 1, 0 empty */
-	size_t max, head, count, mask;
-	uint64_t evicted;
+	struct hmap flows;
+	TAILQ_HEAD(pending_ages, pending_flow) ages; /* oldest first */
+	size_t max_flows, bytes, max_bytes;
 };
 
-struct pending *pending_new(size_t max_flows)
+struct pending *pending_new(size_t max_flows, size_t max_bytes)
 {
 	struct pending *p = calloc(1, sizeof *p);
 	if (!p)
 		return NULL;
-	p->max = max_flows;
-	size_t n = 16;
-	while (n < 2 * max_flows)
-		n *= 2;
-	p->mask = n - 1;
-	p->slots = calloc(max_flows, sizeof *p->slots);
-	p->index = calloc(n, sizeof *p->index);
-	if (!p->slots || !p->index) {
-		pending_free(p);
-		return NULL;
-	}
+	TAILQ_INIT(&p->ages);
+	p->max_flows = max_flows;
+	p->max_bytes = max_bytes;
 	return p;
 }
 
@@ -35,91 +24,93 @@ void pending_free(struct pending *p)
 {
 	if (!p)
 		return;
-	for (size_t i = 0; p->slots && i < p->max; i++)
-		free(p->slots[i]);
-	free(p->slots);
-	free(p->index);
+	for (struct pending_flow *pf; (pf = TAILQ_FIRST(&p->ages));)
+		pending_drop(p, pf);
+	free(p->flows.slots);
 	free(p);
 }
 
 /* Flow ids are keyed hashes already. */
-static size_t home(const struct pending *p, uint64_t flow_id)
+static uint64_t hash_of(uint64_t flow_id)
 {
-	return (size_t)(flow_id ^ flow_id >> 29) & p->mask;
+	return flow_id ^ flow_id >> 29;
 }
 
-static size_t lookup(const struct pending *p, uint64_t flow_id)
+struct pending_flow *pending_find(const struct pending *p, uint64_t flow_id)
 {
-	size_t i = home(p, flow_id);
-	while (p->index[i] && p->slots[p->index[i] - 1]->flow_id != flow_id)
-		i = (i + 1) & p->mask;
-	return i;
-}
-
-static void unindex(struct pending *p, uint64_t flow_id)
-{
-	size_t hole = lookup(p, flow_id);
-	for (size_t i = (hole + 1) & p->mask; p->index[i]; i = (i + 1) & p->mask) {
-		size_t h = home(p, p->slots[p->index[i] - 1]->flow_id);
-		if (((i - h) & p->mask) >= ((i - hole) & p->mask)) {
-			p->index[hole] = p->index[i];
-			hole = i;
-		}
+	for (struct hmap_link *l = hmap_first(&p->flows, hash_of(flow_id)); l; l = hmap_again(l)) {
+		struct pending_flow *pf = HMAP_ENTRY(l, struct pending_flow, link);
+		if (pf->flow_id == flow_id)
+			return pf;
 	}
-	p->index[hole] = 0;
+	return NULL;
 }
 
-static void drop_oldest(struct pending *p)
+static void weigh(struct pending *p, struct pending_flow *pf)
 {
-	unindex(p, p->slots[p->head]->flow_id);
-	free(p->slots[p->head]);
-	p->slots[p->head] = NULL;
-	p->head = (p->head + 1) % p->max;
-	p->count--;
+	size_t bytes = sizeof *pf + pf->n_facts + (pf->owners ? pf->owners->bytes : 0);
+	p->bytes += bytes - pf->bytes;
+	pf->bytes = bytes;
 }
 
-struct pending_flow *pending_find(struct pending *p, uint64_t flow_id)
+static struct pending_flow *add(struct pending *p, uint64_t flow_id)
 {
-	size_t i = lookup(p, flow_id);
-	return p->index[i] ? p->slots[p->index[i] - 1] : NULL;
-}
-
-struct pending_flow *pending_put(struct pending *p, const struct flow_facts *facts, uint64_t until_ns)
-{
-	size_t n = facts_pack(facts, NULL, 0), at = lookup(p, facts->flow_id);
-	struct pending_flow *old = p->index[at] ? p->slots[p->index[at] - 1] : NULL;
-	struct pending_flow *pf = calloc(1, sizeof *pf + n);
-	if (!pf)
+	struct pending_flow *pf = calloc(1, sizeof *pf);
+	if (!pf || hmap_put(&p->flows, &pf->link, hash_of(flow_id))) {
+		free(pf);
 		return NULL;
-	if (old)
-		*pf = *old;
-	pf->flow_id = facts->flow_id;
-	pf->until_ns = until_ns;
-	pf->n_facts = n;
-	facts_pack(facts, pf->facts, n);
-	if (old) {
-		p->slots[p->index[at] - 1] = pf;
-		free(old);
-		return pf;
 	}
-	if (p->count == p->max) {
-		drop_oldest(p);
-		p->evicted++;
-		at = lookup(p, facts->flow_id);
-	}
-	size_t slot = (p->head + p->count++) % p->max;
-	p->slots[slot] = pf;
-	p->index[at] = (uint32_t)slot + 1;
+	pf->flow_id = flow_id;
 	return pf;
 }
 
-void pending_expire(struct pending *p, uint64_t now_ns)
+struct pending_flow *pending_put(struct pending *p, const struct flow_facts *facts)
 {
-	while (p->count && p->slots[p->head]->until_ns < now_ns)
-		drop_oldest(p);
+	size_t n = facts_pack(facts, NULL, 0);
+	uint64_t *packed = malloc(n);
+	struct pending_flow *known = pending_find(p, facts->flow_id), *pf = known;
+	if (!packed || (!pf && !(pf = add(p, facts->flow_id)))) {
+		free(packed);
+		return NULL;
+	}
+	facts_pack(facts, packed, n);
+	free(pf->facts);
+	pf->facts = packed;
+	pf->n_facts = n;
+	weigh(p, pf);
+	if (known)
+		TAILQ_REMOVE(&p->ages, pf, by_age);
+	TAILQ_INSERT_TAIL(&p->ages, pf, by_age);
+	return pf;
 }
 
-uint64_t pending_evicted(const struct pending *p)
+int pending_own(struct pending *p, struct pending_flow *pf, const struct verdict *v)
 {
-	return p->evicted;
+	struct keep *k = keep_new(v);
+	if (!k)
+		return -ENOMEM;
+	free(pf->owners);
+	pf->owners = k;
+	weigh(p, pf);
+	return 0;
+}
+
+struct pending_flow *pending_oldest(const struct pending *p)
+{
+	return TAILQ_FIRST(&p->ages);
+}
+
+bool pending_full(const struct pending *p)
+{
+	return p->flows.n >= p->max_flows || p->bytes >= p->max_bytes;
+}
+
+void pending_drop(struct pending *p, struct pending_flow *pf)
+{
+	hmap_remove(&p->flows, &pf->link);
+	TAILQ_REMOVE(&p->ages, pf, by_age);
+	p->bytes -= pf->bytes;
+	free(pf->facts);
+	free(pf->owners);
+	free(pf);
 }

@@ -23,6 +23,7 @@ struct replay {
 	struct waiting *waiting; /* with endpoint events: flows wait for their owners */
 	struct progress progress;
 	struct err waiting_err;
+	struct verdict verdict; /* of the flow being told: too large for a stack frame */
 };
 
 static struct source *breakable; /* for the signal handler */
@@ -37,14 +38,14 @@ static void on_stop(void)
 static void on_facts(void *ctx, const struct flow_facts *facts)
 {
 	struct replay *rp = ctx;
-	struct verdict v;
-	bool joined = run_classify(&rp->run, facts, &v);
+	struct verdict *v = &rp->verdict;
+	bool joined = run_classify(&rp->run, facts, v);
 	if (!rp->run.attrib) {
-		run_no_owner(&rp->run, &v);
-		run_deliver(&rp->run, &v);
+		run_no_owner(&rp->run, v);
+		run_deliver(&rp->run, v);
 		return;
 	}
-	if (joined && run_join(&rp->run, facts, &v) < 0)
+	if (joined && run_join(&rp->run, facts, v) < 0)
 		rp->run.failed = true;
 	if (!rp->waiting_err.code)
 		waiting_add(rp->waiting, facts, joined, &rp->waiting_err);
@@ -198,10 +199,9 @@ static int tell_joined(struct replay *rp, struct err *err)
 	struct flow_facts facts;
 	bool joined;
 	while ((r = waiting_next(rp->waiting, &facts, &joined, err)) > 0) {
-		struct verdict v;
-		judge_classify(rp->run.judge, &facts, &v);
-		set_owners(rp, &facts, joined, &v);
-		run_deliver(&rp->run, &v);
+		judge_classify(rp->run.judge, &facts, &rp->verdict);
+		set_owners(rp, &facts, joined, &rp->verdict);
+		run_deliver(&rp->run, &rp->verdict);
 	}
 	return r;
 }

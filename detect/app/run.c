@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "capture/base/clock.h"
+#include "detect/app/hunt.h"
 #include "detect/app/log.h"
 #include "detect/app/summary.h"
 
@@ -62,6 +63,11 @@ static int open_records(struct run *run, struct err *err)
 {
 	const struct cli *cli = run->cli;
 	struct sink_conf sc = sink_conf_of(run);
+	if (cli->command == CLI_HUNT) {
+		sc.hunt_device = cli->device;
+		int r = hunt_window(cli, &sc.hunt_from_ns, &sc.hunt_to_ns, err);
+		return r ? r : outlets_add(&run->outlets, "hunt", &sc, err);
+	}
 	bool to_file = cli->output && strcmp(cli->output, "-") != 0;
 	bool table = to_file ? !cli->quiet : !cli->output && isatty(STDOUT_FILENO);
 	if (table) {
@@ -179,7 +185,7 @@ bool run_classify(struct run *run, const struct flow_facts *facts, struct verdic
 		run->clock_ns = facts->end_ns;
 	if (!run->attrib)
 		return false;
-	if (run->cli->join_all || ret_verdict->has_destination)
+	if (run->cli->join_all || run->cli->command == CLI_HUNT || ret_verdict->has_destination)
 		return true;
 	if (facts->up.bytes >= run->config.join_floor_bytes)
 		return true;
@@ -199,8 +205,7 @@ int run_join(struct run *run, const struct flow_facts *facts, const struct verdi
 
 void run_no_owner(const struct run *run, struct verdict *v)
 {
-	v->initiator = (struct owner){.outcome = OWNER_UNATTRIBUTED, .grade = 'U',
-				      .cause = run->attrib ? OWNER_CAUSE_NOT_JOINED : OWNER_CAUSE_NO_ENDPOINT_INPUT};
+	owner_none(&v->initiator, run->attrib ? OWNER_CAUSE_NOT_JOINED : OWNER_CAUSE_NO_ENDPOINT_INPUT);
 	v->has_responder = false;
 }
 

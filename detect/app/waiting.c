@@ -21,7 +21,7 @@ struct waiting_head {
 static FILE *open_unlinked(struct err *err)
 {
 	const char *dir = getenv("TMPDIR");
-	char path[4096];
+	char path[1024];
 	snprintf(path, sizeof path, "%s/leaktap-flows-XXXXXX", dir && *dir ? dir : "/tmp");
 	int fd = mkstemp(path);
 	if (fd < 0) {

@@ -275,6 +275,7 @@ void attrib_stats(const struct attrib *at, struct attrib_stats *ret)
 	ret->cell_overflow = js.overflow + js.refused;
 	ret->redis_errors = js.errors;
 	ret->reconnects = js.reconnects;
+	ret->unacknowledged_bytes = js.queued_bytes;
 	ret->processes_evicted = proctab_evicted(at->processes) + at->log.notes_refused;
 	ret->devices_evicted = identity_refused(at->identity);
 	ret->memory_bytes = proctab_bytes(at->processes) + identity_bytes(at->identity) + js.queued_bytes;

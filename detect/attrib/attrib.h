@@ -65,6 +65,7 @@ struct attrib_stats {
 	uint64_t sides[3][6]; /* [owner_outcome][grade A..D,U = 0..4] */
 	uint64_t cell_overflow, processes_evicted, devices_evicted, redis_errors, reconnects;
 	size_t memory_bytes;
+	size_t unacknowledged_bytes; /* live: shipped or waiting, and Redis has not said that it has them */
 };
 
 struct attrib;

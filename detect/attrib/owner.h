@@ -62,4 +62,15 @@ struct owner {
 	size_t n_evidence;
 };
 
+/* Nobody. What the counts leave out is not cleared: most flows have no owner, and an owner is a kilobyte. */
+static inline void owner_none(struct owner *ret, enum owner_cause cause)
+{
+	ret->outcome = OWNER_UNATTRIBUTED;
+	ret->cause = (uint8_t)cause;
+	ret->grade = 'U';
+	ret->rivals = 0;
+	ret->process = (struct owner_process){0};
+	ret->n_candidates = ret->n_evidence = 0;
+}
+
 #endif

@@ -46,7 +46,9 @@ static void put_verdicts(struct jsonout *j, const struct track_stats *t)
 
 /* X(key, member of track_stats) */
 #define TABLE(X)                                                                                               \
-	X(flows_new) X(flows_ended) X(flows_evicted) X(flows_timed_out) X(flows_reused) X(time_backwards)      \
+	X(flows_new) X(flows_ended) X(flows_evicted) X(flows_timed_out) X(flows_reused)                        \
+	X(flows_half_open_evicted) X(flows_refused) X(nat_pairs) X(minutes_refused) X(vantages_refused)        \
+	X(time_backwards)                                                                                      \
 	X(time_jumps) X(frag_datagrams) X(frag_expired) X(frag_overlaps) X(frag_evicted) X(frag_oversize)      \
 	X(segments_dup) X(segments_oow) X(ack_beyond_window) X(overlap_diff) X(isn_conflicts)                  \
 	X(intervals_full) X(udp_duplicates) X(span_duplicates) X(quic_migrated) X(quic_undecryptable)          \

@@ -46,6 +46,8 @@ struct sink_conf {
 	size_t n_inputs;
 	const char *feed_stream, *feed_list, *feed_channel; /* feed; NULL = off, stream NULL = leaktap:feed */
 	uint64_t feed_maxlen;
+	const char *hunt_device; /* hunt: name or address, and the window */
+	uint64_t hunt_from_ns, hunt_to_ns;
 	bool live;              /* a sink whose far end is slow must drop and count; in replay it may wait */
 };
 

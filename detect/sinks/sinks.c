@@ -1,7 +1,7 @@
 #include "detect/sinks/sinks.h"
 
 /* The one list of outputs: a new one is a file sink_x.c, its name in sinks.h, and a line here. */
-const struct sink_ops *const sink_kinds[] = {&sink_records, &sink_table, &sink_html, &sink_feed, NULL};
+const struct sink_ops *const sink_kinds[] = {&sink_records, &sink_table, &sink_html, &sink_feed, &sink_hunt, NULL};
 
 static void add_source(struct source_stats *to, const struct source_stats *s)
 {

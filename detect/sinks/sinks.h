@@ -4,6 +4,6 @@
 
 #include "detect/sinks/sink.h"
 
-extern const struct sink_ops sink_records, sink_table, sink_html, sink_feed;
+extern const struct sink_ops sink_records, sink_table, sink_html, sink_feed, sink_hunt;
 
 #endif

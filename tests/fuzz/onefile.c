@@ -43,7 +43,7 @@ static int replay_folder(const char *path)
 	for (struct dirent *e; (e = readdir(dir));) {
 		if (e->d_name[0] == '.')
 			continue;
-		char name[4096];
+		char name[1024];
 		snprintf(name, sizeof name, "%s/%s", path, e->d_name);
 		int r = replay_file(name);
 		if (r < 0) {

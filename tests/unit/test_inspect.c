@@ -317,8 +317,8 @@ static void connect__tls_inside__both_names_and_application_bytes(void **state)
 	say(&t, false, sh, server_hello(sh, 0xc02f, false));
 	assert_true(t.done);
 	const uint16_t data = 1000 + 24;
-	p[3] = data >> 8;
-	p[4] = data & 255;
+	p[3] = (uint8_t)(data >> 8);
+	p[4] = (uint8_t)(data & 255);
 	struct tls_app_segment seg = {.flow = 1,
 				      .dir = 0,
 				      .position = t.at[1],

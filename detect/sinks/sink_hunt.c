@@ -1,0 +1,250 @@
+/* sink_hunt: what one device did around one moment, as a table and an answer. Kind "hunt".
+ *
+ * The answer "no upload observed" is given only when it holds: the capture covers the whole window, nothing was dropped, and no bytes of the device went to a
+ * destination without a name. Otherwise it says what is missing and how many bytes are unexplained. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "detect/sinks/escape.h"
+#include "detect/sinks/jsonout.h"
+#include "detect/sinks/record.h"
+#include "detect/sinks/sinks.h"
+
+enum { FLOWS_MAX = 20000, ADDRESSES_MAX = 64 };
+
+struct hunt_flow {
+	uint64_t start_ns, end_ns, up_bytes, down_bytes, app_up_bytes, app_down_bytes;
+	struct facts_addr src;
+	char dst[46], name[128], service[48], process[48], device[64];
+	uint32_t pid;
+	uint16_t dst_port;
+	char grade;
+	uint8_t name_source, direction;
+	bool app_known;
+};
+
+struct sink {
+	const char *device;
+	uint64_t from_ns, to_ns;
+	uint64_t first_ns, last_ns; /* of all flows: what the capture covers */
+	struct hunt_flow *flows;
+	size_t n, size;
+	uint64_t left_out;
+	struct sink_stats stats;
+};
+
+static int hunt_open(struct sink **ret_s, const struct sink_conf *conf, struct err *err)
+{
+	struct sink *s = calloc(1, sizeof *s);
+	if (!s)
+		return err_set(err, -ENOMEM, "no memory for the hunt");
+	s->device = conf->hunt_device;
+	s->from_ns = conf->hunt_from_ns;
+	s->to_ns = conf->hunt_to_ns;
+	s->first_ns = UINT64_MAX;
+	*ret_s = s;
+	return 0;
+}
+
+static void copy(char *to, size_t size, const char *from)
+{
+	snprintf(to, size, "%s", from ? from : "");
+}
+
+static struct hunt_flow *next_flow(struct sink *s)
+{
+	if (s->n == s->size) {
+		size_t size = s->size ? s->size * 2 : 256;
+		struct hunt_flow *grown = size > 2 * FLOWS_MAX ? NULL : realloc(s->flows, size * sizeof *grown);
+		if (!grown)
+			return NULL;
+		s->flows = grown;
+		s->size = size;
+	}
+	struct hunt_flow *h = &s->flows[s->n++];
+	memset(h, 0, sizeof *h);
+	return h;
+}
+
+static int hunt_flow(struct sink *s, const struct verdict *v)
+{
+	const struct flow_facts *f = v->facts;
+	s->first_ns = f->start_ns < s->first_ns ? f->start_ns : s->first_ns;
+	s->last_ns = f->end_ns > s->last_ns ? f->end_ns : s->last_ns;
+	if (f->end_ns < s->from_ns || f->start_ns > s->to_ns)
+		return 0;
+	struct hunt_flow *h = next_flow(s);
+	if (!h) {
+		s->left_out++;
+		return 0;
+	}
+	h->start_ns = f->start_ns;
+	h->end_ns = f->end_ns;
+	h->up_bytes = f->up.bytes;
+	h->down_bytes = f->down.bytes;
+	h->app_known = f->app_known;
+	h->app_up_bytes = f->up.app_bytes;
+	h->app_down_bytes = f->down.app_bytes;
+	h->src = f->src;
+	h->dst_port = f->dst.port;
+	h->grade = v->initiator.grade;
+	h->direction = v->direction;
+	h->name_source = f->name_source;
+	record_address(h->dst, &f->dst);
+	copy(h->name, sizeof h->name, f->name);
+	copy(h->service, sizeof h->service, v->has_destination ? v->destination.row->title : "");
+	if (v->initiator.outcome != OWNER_ATTRIBUTED)
+		return 0;
+	copy(h->process, sizeof h->process, v->initiator.process.name);
+	copy(h->device, sizeof h->device, v->initiator.process.device);
+	h->pid = v->initiator.process.pid;
+	return 0;
+}
+
+static int hunt_stats(struct sink *s, const struct sink_stats *st)
+{
+	s->stats = *st;
+	return 0;
+}
+
+/* A bare name stands for the first label of a full one. */
+static bool same_device(const char *a, const char *b)
+{
+	size_t na = strlen(a), nb = strlen(b), n = na < nb ? na : nb;
+	return n && !strncasecmp(a, b, n) && (na == nb || (na > nb ? a : b)[n] == '.');
+}
+
+/* Addresses of the device: the one that was asked for, or those of flows whose owner runs on it. */
+static size_t find_addresses(const struct sink *s, struct facts_addr list[ADDRESSES_MAX])
+{
+	size_t n = 0;
+	for (size_t i = 0; i < s->n; i++) {
+		const struct hunt_flow *h = &s->flows[i];
+		char ip[46];
+		record_address(ip, &h->src);
+		if (strcmp(ip, s->device) && !same_device(h->device, s->device))
+			continue;
+		size_t k = 0;
+		while (k < n && (list[k].family != h->src.family || memcmp(list[k].ip, h->src.ip, 16)))
+			k++;
+		if (k == n && n < ADDRESSES_MAX)
+			list[n++] = h->src;
+	}
+	return n;
+}
+
+static bool is_ours(const struct hunt_flow *h, const struct facts_addr *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (list[i].family == h->src.family && !memcmp(list[i].ip, h->src.ip, 16))
+			return true;
+	return false;
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const struct hunt_flow *x = a, *y = b;
+	if (x->start_ns != y->start_ns)
+		return x->start_ns < y->start_ns ? -1 : 1;
+	return x->src.port < y->src.port ? -1 : x->src.port > y->src.port;
+}
+
+static void put_cell(const char *text, int width)
+{
+	char safe[1024];
+	size_t n = escape_terminal(safe, sizeof safe - 1, text, strlen(text));
+	safe[n < sizeof safe ? n : sizeof safe - 1] = '\0';
+	printf("%-*.*s ", width, width, safe);
+}
+
+static void put_flow(const struct hunt_flow *h)
+{
+	char t[33], owner[64];
+	jsonout_time_text(t, h->start_ns);
+	printf("%.12s ", t + 11);
+	snprintf(owner, sizeof owner, "%s %u", *h->process ? h->process : "-", h->pid);
+	put_cell(*h->process ? owner : "-", 24);
+	printf("%c ", h->grade);
+	put_cell(*h->name ? h->name : h->dst, 44);
+	put_cell(*h->service ? h->service : "-", 20);
+	printf("%12" PRIu64 " %12" PRIu64 " %s %s\n", h->app_known ? h->app_up_bytes : h->up_bytes,
+	       h->app_known ? h->app_down_bytes : h->down_bytes, h->app_known ? "app" : "pay", verdict_direction_names[h->direction]);
+}
+
+struct hunt_sum {
+	size_t flows, uploads;
+	uint64_t upload_bytes, nameless_up_bytes;
+};
+
+static struct hunt_sum put_flows(struct sink *s)
+{
+	struct facts_addr addresses[ADDRESSES_MAX];
+	struct hunt_sum sum = {0};
+	size_t n = find_addresses(s, addresses);
+	if (s->n)
+		qsort(s->flows, s->n, sizeof *s->flows, by_start);
+	for (size_t i = 0; i < s->n; i++) {
+		const struct hunt_flow *h = &s->flows[i];
+		if (!is_ours(h, addresses, n))
+			continue;
+		put_flow(h);
+		sum.flows++;
+		sum.uploads += h->direction == VERDICT_UPLOAD;
+		sum.upload_bytes += h->direction == VERDICT_UPLOAD ? h->app_known ? h->app_up_bytes : h->up_bytes : 0;
+		if (h->name_source == FACTS_NAME_NONE || h->name_source == FACTS_NAME_ECH_OUTER)
+			sum.nameless_up_bytes += h->up_bytes;
+	}
+	return sum;
+}
+
+static void put_unmet(const char *why, unsigned *unmet)
+{
+	printf("%s%s", (*unmet)++ ? "; " : "not established: ", why);
+}
+
+static void put_answer(const struct sink *s, const struct hunt_sum *sum)
+{
+	uint64_t drops = s->stats.source.kernel_drops + s->stats.source.iface_drops;
+	unsigned unmet = 0;
+	if (sum->uploads) {
+		printf("%zu upload%s, %" PRIu64 " bytes\n", sum->uploads, sum->uploads == 1 ? "" : "s", sum->upload_bytes);
+		return;
+	}
+	if (!sum->flows)
+		put_unmet("no flow of this device in the window", &unmet);
+	if (s->first_ns > s->from_ns || s->last_ns < s->to_ns)
+		put_unmet("the capture does not cover the whole window", &unmet);
+	if (drops)
+		put_unmet("packets were dropped before capture", &unmet);
+	if (s->left_out)
+		put_unmet("more flows than are kept", &unmet);
+	if (sum->nameless_up_bytes)
+		put_unmet("bytes went to destinations without a name", &unmet);
+	if (!unmet)
+		printf("no_upload_observed\n");
+	else
+		printf("; at most %" PRIu64 " unexplained bytes went up in what was seen\n", sum->nameless_up_bytes);
+}
+
+static int hunt_close(struct sink *s, struct err *err)
+{
+	printf("%-12s %-24s %s %-44s %-20s %12s %12s     %s\n", "UTC", "process", "g", "destination", "service", "bytes up", "bytes down", "way");
+	struct hunt_sum sum = put_flows(s);
+	put_answer(s, &sum);
+	int r = fflush(stdout) ? err_set(err, -errno, "standard output: %s", strerror(errno)) : 0;
+	free(s->flows);
+	free(s);
+	return r;
+}
+
+const struct sink_ops sink_hunt = {
+	.kind = "hunt",
+	.open = hunt_open,
+	.flow = hunt_flow,
+	.stats = hunt_stats,
+	.close = hunt_close,
+};
