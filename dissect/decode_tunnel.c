@@ -7,6 +7,7 @@ enum {
 	PORT_TEREDO = 3544,
 	PORT_VXLAN = 4789,
 	PORT_VXLAN_LINUX = 8472, /* the kernel's default, older than the registered port */
+	PORT_CAPWAP = 5247,      /* data channel */
 	PORT_GENEVE = 6081,
 	GRE_CHECKSUM = 0x8000,
 	GRE_ROUTING = 0x4000,
@@ -215,6 +216,45 @@ static bool teredo(struct inner *inner)
 	return src == 0x20010000 || dst == 0x20010000 || src >> 22 == 0xfe80u >> 6;
 }
 
+/* IEEE 802.11-2020 9.2.3: an unencrypted data frame from or to a station, with LLC and SNAP behind it. RFC
+ * 5416 leaves the order of the frame control octets open enough that controllers send them swapped; only one
+ * reading is a data frame with one of the two DS bits. */
+static bool wireless_data(struct inner *inner)
+{
+	const uint8_t *p = bytes_take(&inner->in, 24);
+	if (!p)
+		return false;
+	const bool swapped = (p[0] & 0x0f) != 0x08;
+	const uint8_t kind = p[swapped], control = p[!swapped], ds = control & 3;
+	const bool qos = kind & 0x80;
+	if ((kind & 0x4f) != 0x08 || (ds != 1 && ds != 2) || control & 0x40)
+		return false;
+	if (qos && bytes_u16(&inner->in) & 0x8000) /* several frames in one */
+		return false;
+	if (qos && control & 0x80)
+		bytes_skip(&inner->in, 4);
+	const uint8_t *llc = bytes_take(&inner->in, 8);
+	if (!llc || decode_be32(llc) != 0xaaaa0300 || decode_be16(llc + 4))
+		return false;
+	inner->type = decode_be16(llc + 6);
+	inner->step = DECODE_STEP_ETHERTYPE;
+	return true;
+}
+
+/* RFC 5415 4.3: not DTLS, no fragment, no keep-alive; the payload is 802.3, or 802.11 by RFC 5416. */
+static bool capwap(struct inner *inner)
+{
+	const uint8_t *p = bytes_take(&inner->in, 8);
+	if (!p || p[0])
+		return false;
+	const uint32_t header_bytes = (p[1] >> 3) * 4u, binding = p[2] >> 1 & 31;
+	const bool native = p[2] & 1, fragment = p[3] & 0x80, keep_alive = p[3] & 0x08;
+	if (header_bytes < 8 || fragment || keep_alive || !bytes_skip(&inner->in, header_bytes - 8))
+		return false;
+	inner->step = DECODE_STEP_ETHERNET;
+	return native ? binding == 1 && wireless_data(inner) : bytes_left(&inner->in) >= 14;
+}
+
 static bool udp_tunnel(const struct segment *seg, struct inner *inner)
 {
 	switch (seg->dport) {
@@ -226,6 +266,8 @@ static bool udp_tunnel(const struct segment *seg, struct inner *inner)
 	case PORT_GTPU:
 		return gtpu(inner);
 	default:
+		if (seg->dport == PORT_CAPWAP || seg->sport == PORT_CAPWAP)
+			return capwap(inner);
 		return (seg->dport == PORT_TEREDO || seg->sport == PORT_TEREDO) && teredo(inner);
 	}
 }

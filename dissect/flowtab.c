@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { FLOWTAB_FIRST_BUCKETS = 512, FLOWTAB_HUGE_BYTES = 2 << 20, SWEEP_BLOCK = 16, SWEEP_AHEAD = 8 };
+enum { FLOWTAB_FIRST_BUCKETS = 512, FLOWTAB_HUGE_BYTES = 2 << 20, SWEEP_BLOCK = 16 };
 
 static const uint32_t due_never = UINT32_MAX; /* marks ids not in use */
 
@@ -221,6 +221,15 @@ static void unindex(struct flowtab *ft, uint32_t id)
 	ft->used--;
 }
 
+void flowtab_prefetch_remove(const struct flowtab *ft, uint32_t id)
+{
+	struct flowkey key;
+	if (ft->ordered)
+		return;
+	flowtab_key_of(ft, id, &key);
+	flowtab_prefetch_bucket(ft, flowtab_hash(ft, &key));
+}
+
 void flowtab_remove(struct flowtab *ft, uint32_t id)
 {
 	const struct flow *f = flowtab_at(ft, id);
@@ -252,15 +261,6 @@ static bool any_due(const uint32_t *at, uint32_t now_s)
 	return n;
 }
 
-/* What comes due together was mostly opened together: the entries behind are asked for before they are needed. */
-static void prefetch_due(const struct flowtab *ft, uint32_t id, uint32_t now_s)
-{
-	const uint32_t *due = (const uint32_t *)ft->due.objects;
-	for (uint32_t i = id; i < id + SWEEP_AHEAD && i < ft->flows.made; i++)
-		if (due[i] <= now_s)
-			flowtab_prefetch(ft, i + 1);
-}
-
 uint32_t flowtab_sweep(struct flowtab *ft, uint32_t now_s, uint32_t *budget)
 {
 	const uint32_t *due = (const uint32_t *)ft->due.objects; /* of id at [id - 1] */
@@ -278,10 +278,8 @@ uint32_t flowtab_sweep(struct flowtab *ft, uint32_t now_s, uint32_t *budget)
 			continue;
 		}
 		--*budget;
-		if (due[ft->hand++] <= now_s) {
-			prefetch_due(ft, ft->hand, now_s);
+		if (due[ft->hand++] <= now_s)
 			return ft->hand;
-		}
 	}
 	return 0;
 }

@@ -97,6 +97,8 @@ uint32_t flowtab_find(const struct flowtab *ft, const struct flowkey *key, uint3
  * one and try again. key must not be there. */
 uint32_t flowtab_add(struct flowtab *ft, const struct flowkey *key, uint32_t hash, uint16_t vantage);
 void flowtab_remove(struct flowtab *ft, uint32_t id);
+/* The entry has arrived and will be removed soon: asks for its line of the index. */
+void flowtab_prefetch_remove(const struct flowtab *ft, uint32_t id);
 void flowtab_key_of(const struct flowtab *ft, uint32_t id, struct flowkey *ret_key);
 
 /* The next id at or below due_s in up to *budget steps from the hand on, or 0; *budget is what is left. */

@@ -122,7 +122,7 @@ void inspect_known(const struct inspect *in, const struct inspect_slot *slot, st
 
 void inspect_learn(struct inspect *in, struct inspect_slot *slot, const struct label *l)
 {
-	uint32_t id = label_intern(in->labels, l);
+	uint32_t id = label_draft(in->labels, l);
 	if (!id)
 		return;
 	label_unref(in->labels, slot->label);
@@ -224,7 +224,7 @@ uint32_t inspect_close(struct inspect *in, struct inspect_slot *slot, uint8_t pr
 		else
 			inspect_udp_last(in, slot);
 		tell_overlap(in, slot);
-		learnt = slot->label;
+		learnt = label_settle(in->labels, slot->label);
 		slot_release(in, slot);
 	}
 	struct label l;

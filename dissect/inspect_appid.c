@@ -3,14 +3,18 @@
 
 #include "dissect/inspect_slot.h"
 
-enum { RECORD_HEADER = 5, RECORD_HANDSHAKE = 22, NDPI_NAME_KEPT = 79, PORT_WELL_KNOWN = 1024 };
+enum { RECORD_HEADER = 5, RECORD_HANDSHAKE = 22, PORT_WELL_KNOWN = 1024 };
 
 static bool same_name(const char *ours, const struct appid_label *theirs)
 {
-	size_t n = strlen(ours);
-	if (theirs->name_cut && n > NDPI_NAME_KEPT)
-		ours += n - NDPI_NAME_KEPT;
-	return strcasecmp(ours, theirs->name) == 0;
+	size_t n = strlen(ours), n_theirs = strlen(theirs->name);
+	if (n_theirs && theirs->name[n_theirs - 1] == '.')
+		n_theirs--;
+	if (theirs->name_cut && n > n_theirs) {
+		ours += n - n_theirs;
+		n = n_theirs;
+	}
+	return n == n_theirs && strncasecmp(ours, theirs->name, n) == 0;
 }
 
 static void take_label(struct inspect *in, struct inspect_slot *slot, struct appid_flow *af)

@@ -1,7 +1,7 @@
 /* inspect_slot: what inspect's files share: the state of one flow while it is inspected, and the worker's
  * own. Room-internal.
  *
- * What was learnt so far stands in an interned label, so that a slot stays small; inspect_learn replaces it.
+ * What was learnt so far stands in a label's draft, so that a slot stays small; inspect_learn replaces it.
  */
 #ifndef LEAKTAP_DISSECT_INSPECT_SLOT_H
 #define LEAKTAP_DISSECT_INSPECT_SLOT_H
@@ -36,7 +36,7 @@ enum inspect_kind {
 struct inspect_slot {
 	struct inspect_slot *next; /* free list */
 	uint64_t deadline_ns;      /* 0: no packet yet */
-	uint32_t label;            /* id of what was learnt, one reference */
+	uint32_t label;            /* draft of what was learnt */
 	uint8_t kind;
 	uint8_t client; /* which direction is the client's: 1 when the responder sent the ClientHello */
 	uint16_t segments[2];

@@ -91,6 +91,7 @@ static void found_hello(struct inspect *in, struct inspect_slot *slot, const str
 		return;
 	}
 	slot->hello_end = (uint32_t)view.n;
+	slot->segments[slot->client] = 0; /* counted anew while the server's choice is waited for */
 	inspect_tls_hello(in, slot, th);
 	if (!input)
 		return;
@@ -230,10 +231,15 @@ static void read_again(struct inspect *in, struct inspect_slot *slot, const stru
 	}
 }
 
+/* What does not look like TLS gets so many segments; not while the next byte is missing, or where TLS began
+ * behind a prefix. */
 static bool client_limit(const struct inspect_slot *slot)
 {
 	const struct assemble *a = &slot->client_bytes;
-	return a->full || (slot->segments[slot->client] >= INSPECT_MAX_CLIENT_SEGMENTS && !slot->tls_like);
+	if (a->full)
+		return true;
+	return slot->segments[slot->client] >= INSPECT_MAX_CLIENT_SEGMENTS && a->ready == a->high &&
+	       !slot->tls_like && !tls_hello_begun(slot->scan);
 }
 
 /* More of the client's bytes may still tell something. */
@@ -308,14 +314,20 @@ static void server_segment(struct inspect *in, struct inspect_slot *slot, const 
 }
 
 /* Who is the client shows in the first hello: FTP data connections and captures that begin in the middle have
- * it the other way round. */
-static void settle_client(struct inspect_slot *slot, const struct inspect_input *input)
+ * it the other way round. What was taken for the client's words until then was a server's answer in clear. */
+static void settle_client(struct inspect *in, struct inspect_slot *slot, const struct inspect_input *input)
 {
-	if (slot->hello_found || slot->client_bytes.size || slot->server_bytes.size || input->position ||
-	    slot->client)
+	if (slot->kind != INSPECT_KIND_UNKNOWN || slot->hello_found || slot->tls_like ||
+	    slot->server_bytes.size || input->position || slot->client)
 		return;
-	if (like_hello(input->seg, input->from_initiator ? SERVER_HELLO : CLIENT_HELLO))
-		slot->client = 1;
+	if (!like_hello(input->seg, input->from_initiator ? SERVER_HELLO : CLIENT_HELLO) ||
+	    (input->from_initiator && slot->client_bytes.size))
+		return;
+	assemble_done(&slot->client_bytes, &in->budget);
+	slot->client = 1;
+	slot->scan = 0;
+	slot->n_starts = 0;
+	slot->hello_none = slot->http_none = false;
 }
 
 static enum inspect_verdict verdict(const struct inspect_slot *slot)
@@ -348,7 +360,7 @@ enum inspect_verdict inspect_tcp(struct inspect *in, struct inspect_slot *slot,
 				 const struct inspect_input *input)
 {
 	const unsigned dir = input->from_initiator ? 0 : 1;
-	settle_client(slot, input);
+	settle_client(in, slot, input);
 	if (slot->segments[dir] < UINT16_MAX)
 		slot->segments[dir]++;
 	slot->payload_bytes += input->seg->payload_bytes;

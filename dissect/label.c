@@ -6,19 +6,18 @@
 #include <sys/auxv.h>
 
 #include "capture/base/hash.h"
+#include "dissect/arena.h"
 
-/* One arena of 64 KiB chunks cut into units of 16 bytes; a label's id is the number of its first unit, so
- * that looking one up is two additions. Freed labels go to the free list of their size class. The index is a
- * linear hash (Litwin 1980): it grows by one bucket per label, so no insertion ever pays for a rehash of
- * millions. */
+/* One arena cut into units of 16 bytes; a label's id is the number of its first unit, so that looking one up is
+ * one addition. Freed labels go to the free list of their size class. The index is a linear hash (Litwin 1980):
+ * it grows by a bucket or two per label, so no insertion ever pays for a rehash of millions. */
 enum {
 	UNIT = 16,
-	CHUNK_BYTES = 65536,
-	CHUNK_UNITS = CHUNK_BYTES / UNIT,
 	FINE_CLASSES = 32, /* every 16 bytes up to 512 */
 	COARSE_STEP = 512, /* then every 512 */
 	CLASSES = FINE_CLASSES + 16,
-	BUCKETS_PER_PAGE = 4096,
+	FIRST_BUCKETS = 1024,
+	BUCKETS_PER_LABEL = 2, /* most buckets hold one: a chain is read from cold memory */
 	FIELDS = 10,
 	MAX_STRING = 255,
 	MAX_BLOB = 8192,
@@ -38,12 +37,10 @@ struct blob {
 static_assert(offsetof(struct blob, bytes) == 12, "what follows next is hashed and compared");
 
 struct labels {
-	uint8_t **chunks;
-	uint32_t n_chunks, max_chunks;
-	uint32_t fresh, fresh_end; /* units of the newest chunk not handed out yet */
+	struct arena units;
+	uint32_t fresh; /* the first unit never handed out */
 	uint32_t free_list[CLASSES];
-	uint32_t **pages; /* buckets, BUCKETS_PER_PAGE each */
-	uint32_t n_pages, max_pages;
+	struct arena buckets; /* uint32_t: id of the first label */
 	uint32_t n_buckets, round; /* buckets of this round: a power of two <= n_buckets */
 	uint32_t n, max;
 	uint64_t refused;
@@ -60,7 +57,7 @@ static_assert((FINE_CLASSES * UNIT) + (CLASSES - FINE_CLASSES) * COARSE_STEP >= 
 
 static struct blob *blob_at(const struct labels *ls, uint32_t id)
 {
-	return (struct blob *)(void *)(ls->chunks[id / CHUNK_UNITS] + (size_t)(id % CHUNK_UNITS) * UNIT);
+	return arena_at(&ls->units, id);
 }
 
 static unsigned class_of(size_t bytes)
@@ -77,35 +74,6 @@ static uint32_t class_units(unsigned c)
 	return FINE_CLASSES + (c - FINE_CLASSES + 1) * (COARSE_STEP / UNIT);
 }
 
-static bool chunk_add(struct labels *ls)
-{
-	if (ls->n_chunks == ls->max_chunks)
-		return false;
-	uint8_t *chunk = malloc(CHUNK_BYTES);
-	if (!chunk)
-		return false;
-	ls->chunks[ls->n_chunks] = chunk;
-	/* Unit 0 of chunk 0 is never given away: id 0 means no label. */
-	ls->fresh = ls->n_chunks * CHUNK_UNITS + (ls->n_chunks == 0);
-	ls->fresh_end = (ls->n_chunks + 1) * CHUNK_UNITS;
-	ls->n_chunks++;
-	return true;
-}
-
-/* What is left of a full chunk becomes free blobs of smaller classes. */
-static void fresh_to_free_lists(struct labels *ls)
-{
-	while (ls->fresh < ls->fresh_end) {
-		uint32_t left = ls->fresh_end - ls->fresh;
-		unsigned c = left >= FINE_CLASSES ? FINE_CLASSES - 1 : left - 1;
-		if (class_units(c) * UNIT >= sizeof(struct blob)) {
-			blob_at(ls, ls->fresh)->next = ls->free_list[c];
-			ls->free_list[c] = ls->fresh;
-		}
-		ls->fresh += class_units(c);
-	}
-}
-
 static uint32_t blob_take(struct labels *ls, size_t bytes)
 {
 	unsigned c = class_of(bytes);
@@ -115,13 +83,8 @@ static uint32_t blob_take(struct labels *ls, size_t bytes)
 		return id;
 	}
 	uint32_t units = class_units(c);
-	if (ls->fresh_end - ls->fresh < units) {
-		if (ls->n_chunks == ls->max_chunks)
-			return 0;
-		fresh_to_free_lists(ls);
-		if (!chunk_add(ls))
-			return 0;
-	}
+	if (units > ls->units.max - ls->fresh || !arena_reach(&ls->units, ls->fresh + units))
+		return 0;
 	id = ls->fresh;
 	ls->fresh += units;
 	return id;
@@ -129,7 +92,7 @@ static uint32_t blob_take(struct labels *ls, size_t bytes)
 
 static uint32_t *bucket_at(const struct labels *ls, uint32_t b)
 {
-	return &ls->pages[b / BUCKETS_PER_PAGE][b % BUCKETS_PER_PAGE];
+	return arena_at(&ls->buckets, b + 1);
 }
 
 static uint32_t *bucket_of(const struct labels *ls, uint32_t hash)
@@ -142,14 +105,8 @@ static uint32_t *bucket_of(const struct labels *ls, uint32_t hash)
 static void index_grow(struct labels *ls)
 {
 	uint32_t fresh = ls->n_buckets;
-	if (fresh / BUCKETS_PER_PAGE == ls->n_pages) {
-		if (ls->n_pages == ls->max_pages)
-			return;
-		uint32_t *page = calloc(BUCKETS_PER_PAGE, sizeof *page);
-		if (!page)
-			return;
-		ls->pages[ls->n_pages++] = page;
-	}
+	if (fresh == ls->buckets.max || !arena_reach(&ls->buckets, fresh + 1))
+		return;
 	uint32_t *from = bucket_at(ls, fresh - ls->round), *to = bucket_at(ls, fresh);
 	uint32_t id = *from;
 	*from = *to = 0;
@@ -172,20 +129,17 @@ struct labels *labels_new(size_t max_labels, size_t max_bytes)
 	if (!ls)
 		return NULL;
 	ls->max = max_labels && max_labels < UINT32_MAX ? (uint32_t)max_labels : 4194304;
-	size_t chunks = (max_bytes ? max_bytes : (size_t)1 << 30) / CHUNK_BYTES;
-	ls->max_chunks = chunks < 1                          ? 1
-			 : chunks > UINT32_MAX / CHUNK_UNITS ? UINT32_MAX / CHUNK_UNITS
-							     : (uint32_t)chunks;
-	ls->max_pages = ls->max / BUCKETS_PER_PAGE + 1;
-	ls->chunks = calloc(ls->max_chunks, sizeof *ls->chunks);
-	ls->pages = calloc(ls->max_pages, sizeof *ls->pages);
-	if (!ls->chunks || !ls->pages)
+	size_t units = (max_bytes ? max_bytes : (size_t)1 << 30) / UNIT;
+	units = units < 1 ? 1 : units > UINT32_MAX / 2 ? UINT32_MAX / 2 : units;
+	uint32_t buckets = ls->max < (UINT32_MAX / 2 - FIRST_BUCKETS) / BUCKETS_PER_LABEL
+			       ? ls->max * BUCKETS_PER_LABEL + FIRST_BUCKETS
+			       : UINT32_MAX / 2;
+	if (arena_init(&ls->units, UNIT, (uint32_t)units, true) ||
+	    arena_init(&ls->buckets, sizeof(uint32_t), buckets, true) ||
+	    !arena_reach(&ls->buckets, FIRST_BUCKETS))
 		goto free_labels;
-	ls->pages[0] = calloc(BUCKETS_PER_PAGE, sizeof *ls->pages[0]);
-	if (!ls->pages[0])
-		goto free_labels;
-	ls->n_pages = 1;
-	ls->n_buckets = ls->round = 1024;
+	ls->fresh = 1; /* ids begin at 1: 0 means no label */
+	ls->n_buckets = ls->round = FIRST_BUCKETS;
 	/* The kernel's 16 random bytes for this process, without a system call. */
 	const void *seed = (const void *)getauxval(AT_RANDOM); // NOLINT(performance-no-int-to-ptr)
 	if (seed)
@@ -200,12 +154,8 @@ void labels_free(struct labels *ls)
 {
 	if (!ls)
 		return;
-	for (uint32_t i = 0; i < ls->n_chunks; i++)
-		free(ls->chunks[i]);
-	for (uint32_t i = 0; i < ls->n_pages; i++)
-		free(ls->pages[i]);
-	free(ls->chunks);
-	free(ls->pages);
+	arena_done(&ls->buckets);
+	arena_done(&ls->units);
 	free(ls);
 }
 
@@ -250,35 +200,98 @@ static void draft_make(struct labels *ls, const struct label *l)
 		    draft_string(ls, l->candidates[i] ? l->candidates[i] : "", b->at, FIELDS);
 }
 
+enum { CONTENT = offsetof(struct blob, bytes) }; /* hashed and compared from here on */
+
+static uint32_t content_hash(const struct labels *ls, const struct blob *b)
+{
+	return (uint32_t)hash_bytes(ls->key, (const uint8_t *)b + CONTENT, b->bytes - CONTENT);
+}
+
+/* The shared label that says the same, or 0. b->hash is set. */
+static uint32_t find_same(const struct labels *ls, const struct blob *b)
+{
+	uint32_t id = *bucket_of(ls, b->hash);
+	while (id) {
+		const struct blob *other = blob_at(ls, id);
+		if (other->hash == b->hash && other->bytes == b->bytes &&
+		    !memcmp((const uint8_t *)other + CONTENT, (const uint8_t *)b + CONTENT, b->bytes - CONTENT))
+			break;
+		id = other->next;
+	}
+	return id;
+}
+
+static void share(struct labels *ls, uint32_t id)
+{
+	ls->n++;
+	for (int i = 0; i < BUCKETS_PER_LABEL && ls->n > ls->n_buckets / BUCKETS_PER_LABEL; i++)
+		index_grow(ls);
+	struct blob *b = blob_at(ls, id);
+	uint32_t *bucket = bucket_of(ls, b->hash);
+	b->refs = 1;
+	b->next = *bucket;
+	*bucket = id;
+}
+
+static void blob_free(struct labels *ls, uint32_t id)
+{
+	struct blob *b = blob_at(ls, id);
+	unsigned c = class_of(b->bytes);
+	b->next = ls->free_list[c];
+	ls->free_list[c] = id;
+}
+
+static uint32_t blob_copy(struct labels *ls, const struct blob *b)
+{
+	uint32_t id = blob_take(ls, b->bytes);
+	if (id)
+		memcpy(blob_at(ls, id), b, b->bytes);
+	return id;
+}
+
 uint32_t label_intern(struct labels *ls, const struct label *l)
 {
 	draft_make(ls, l);
 	struct blob *draft = &ls->draft.b;
-	const size_t skip = offsetof(struct blob, bytes);
-	const size_t n = draft->bytes - skip;
-	draft->hash = (uint32_t)hash_bytes(ls->key, (uint8_t *)draft + skip, n);
-	for (uint32_t id = *bucket_of(ls, draft->hash); id;) {
-		struct blob *b = blob_at(ls, id);
-		if (b->hash == draft->hash && b->bytes == draft->bytes &&
-		    !memcmp((uint8_t *)b + skip, (uint8_t *)draft + skip, n)) {
-			b->refs++;
-			return id;
-		}
-		id = b->next;
+	draft->hash = content_hash(ls, draft);
+	uint32_t id = find_same(ls, draft);
+	if (id) {
+		blob_at(ls, id)->refs++;
+		return id;
 	}
-	uint32_t id = ls->n < ls->max ? blob_take(ls, draft->bytes) : 0;
-	if (!id) {
+	id = ls->n < ls->max ? blob_copy(ls, draft) : 0;
+	if (id)
+		share(ls, id);
+	else
 		ls->refused++;
-		return 0;
-	}
-	memcpy(blob_at(ls, id), draft, draft->bytes);
-	if (++ls->n > ls->n_buckets)
-		index_grow(ls);
-	uint32_t *bucket = bucket_of(ls, draft->hash);
-	blob_at(ls, id)->refs = 1;
-	blob_at(ls, id)->next = *bucket;
-	*bucket = id;
 	return id;
+}
+
+uint32_t label_draft(struct labels *ls, const struct label *l)
+{
+	draft_make(ls, l); /* refs 0: nobody else has it */
+	uint32_t id = blob_copy(ls, &ls->draft.b);
+	ls->refused += !id;
+	return id;
+}
+
+uint32_t label_settle(struct labels *ls, uint32_t id)
+{
+	if (!id || blob_at(ls, id)->refs)
+		return id;
+	struct blob *b = blob_at(ls, id);
+	b->hash = content_hash(ls, b);
+	uint32_t same = find_same(ls, b);
+	if (!same && ls->n < ls->max) {
+		share(ls, id);
+		return id;
+	}
+	if (same)
+		blob_at(ls, same)->refs++;
+	else
+		ls->refused++;
+	blob_free(ls, id);
+	return same;
 }
 
 void label_ref(struct labels *ls, uint32_t id)
@@ -292,16 +305,18 @@ void label_unref(struct labels *ls, uint32_t id)
 	if (!id)
 		return;
 	struct blob *b = blob_at(ls, id);
-	if (--b->refs)
+	if (b->refs > 1) {
+		b->refs--;
 		return;
-	uint32_t *link = bucket_of(ls, b->hash);
-	while (*link != id)
-		link = &blob_at(ls, *link)->next;
-	*link = b->next;
-	unsigned c = class_of(b->bytes);
-	b->next = ls->free_list[c];
-	ls->free_list[c] = id;
-	ls->n--;
+	}
+	if (b->refs) {
+		uint32_t *link = bucket_of(ls, b->hash);
+		while (*link != id)
+			link = &blob_at(ls, *link)->next;
+		*link = b->next;
+		ls->n--;
+	}
+	blob_free(ls, id);
 }
 
 void label_get(const struct labels *ls, uint32_t id, struct label *ret)
@@ -339,7 +354,5 @@ uint64_t labels_refused(const struct labels *ls)
 
 size_t labels_memory_bytes(const struct labels *ls)
 {
-	return sizeof *ls + (size_t)ls->n_chunks * CHUNK_BYTES +
-	       (size_t)ls->n_pages * BUCKETS_PER_PAGE * sizeof(uint32_t) +
-	       ls->max_chunks * sizeof *ls->chunks + ls->max_pages * sizeof *ls->pages;
+	return sizeof *ls + arena_memory_bytes(&ls->units) + arena_memory_bytes(&ls->buckets);
 }

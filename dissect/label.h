@@ -21,7 +21,12 @@ struct labels;
 struct labels *labels_new(size_t max_labels, size_t max_bytes); /* 0: 4,194,304 and 1 GiB */
 void labels_free(struct labels *ls);
 uint32_t label_intern(struct labels *ls, const struct label *l); /* one reference taken; 0 when full (counted) */
-void label_ref(struct labels *ls, uint32_t id);
+/* A label that is still being learnt: the caller's alone, not looked up among the others. 0 when full (counted). */
+uint32_t label_draft(struct labels *ls, const struct label *l);
+/* Makes a draft the label that others share and returns its id, in place of the draft's reference; 0 when full
+ * (counted). Others and 0 are returned as they are. */
+uint32_t label_settle(struct labels *ls, uint32_t id);
+void label_ref(struct labels *ls, uint32_t id); /* not of a draft */
 void label_unref(struct labels *ls, uint32_t id);                /* 0 is fine */
 void label_get(const struct labels *ls, uint32_t id, struct label *ret); /* id 0: an empty label */
 void label_prefetch(const struct labels *ls, uint32_t id); /* label_get will follow; 0 is fine */

@@ -117,6 +117,14 @@ static void contradict_held(struct tcpacct *ta, struct flow *f, unsigned sender,
 		forget_held(ta, f, h);
 }
 
+/* Midstream, and all S was seen to send was a keep-alive: its number is one below the stream's next byte. */
+static bool rests_on_keep_alive(const struct tcpacct *ta, const struct flow *f, unsigned sender)
+{
+	const struct flow_dir *d = &f->dir[sender];
+	return d->packets && !d->low && !d->acked && !tcpacct_high(ta, f, sender) &&
+	       !flow_has(f, FLOW_DIR(FLOW_SYN_0 | FLOW_FIN_0, sender));
+}
+
 void tcpacct_ack(struct tcpacct *ta, struct flow *f, unsigned sender, const struct segment *seg)
 {
 	struct flow_dir *d = &f->dir[sender];
@@ -127,6 +135,11 @@ void tcpacct_ack(struct tcpacct *ta, struct flow *f, unsigned sender, const stru
 		f->state |= FLOW_DIR(FLOW_BASE_0, sender);
 	}
 	int64_t at = tcpacct_position(d, seg->tcp_ack);
+	if (at == 1 && rests_on_keep_alive(ta, f, sender)) {
+		d->base++;
+		d->edge -= d->edge ? 1 : 0;
+		at = 0;
+	}
 	bool bound = flow_has(f, FLOW_DIR(FLOW_EDGE_0, sender));
 	if (at <= d->acked) {
 		if (at > (int64_t)d->acked - TCPACCT_HORIZON)

@@ -178,6 +178,11 @@ static struct progress unpack(uint32_t word)
 	return (struct progress){{.base = word >> 16 & 0x7fff, .look = word & 0xffff}, word >> 31};
 }
 
+bool tls_hello_begun(uint32_t scan)
+{
+	return unpack(scan).found;
+}
+
 static uint32_t pack(const struct progress *p)
 {
 	uint32_t look = p->scan.look < 0xffff ? p->scan.look : 0xffff;

@@ -49,6 +49,9 @@ enum tls_hello_verdict tls_hello_client(const uint8_t *bytes, size_t n, const ui
 					size_t n_starts, bool complete, uint32_t *scan,
 					struct tls_hello *ret);
 
+/* By *scan: TLS was seen to begin, only its hello is not whole yet. */
+bool tls_hello_begun(uint32_t scan);
+
 struct tls_hello_server {
 	uint16_t version; /* negotiated; 0x0304 by supported_versions */
 	uint16_t cipher;

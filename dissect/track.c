@@ -153,15 +153,19 @@ static enum decode_verdict judge_checksum(struct track *tr, enum decode_verdict 
 		seg->flags = (uint16_t)((seg->flags & ~SEGMENT_BAD_CSUM) | SEGMENT_PARTIAL_CSUM);
 		return DECODE_OK;
 	}
-	if (!bad)
-		return v;
+	return v;
+}
+
+static void note_refused(struct track *tr, enum decode_verdict v, struct segment *seg)
+{
 	struct flowkey key;
 	unsigned side;
+	if (v != DECODE_BAD_CHECKSUM || !(seg->flags & SEGMENT_BAD_CSUM))
+		return;
 	key_of(tr, seg, v, &key, &side);
 	uint32_t id = flowtab_find(&tr->flows, &key, flowtab_hash(&tr->flows, &key));
 	if (id)
 		track_note(flowtab_at(&tr->flows, id), seg);
-	return v;
 }
 
 /* A fragment; the datagram it completes goes the way of every other, with the frames of all its fragments. */
@@ -178,23 +182,13 @@ static void take_fragment(struct track *tr, const struct segment *frag)
 		v = judge_checksum(tr, v, &seg);
 	tr->whole_bytes += frames.wire_bytes;
 	tr->stats.verdict_bytes[v] += frames.wire_bytes;
+	note_refused(tr, v, &seg);
 	if (!has_flow(v))
 		return;
 	struct flowkey key;
 	unsigned side;
 	key_of(tr, &seg, v, &key, &side);
 	track_segment(tr, &seg, &key, flowtab_hash(&tr->flows, &key), side, frames.wire_bytes, frames.n);
-}
-
-/* What a flow refers to and its next packet will read. The flow may be gone by then: nothing is lost. */
-static void prefetch_parts(const struct track *tr, uint32_t id)
-{
-	const struct flow *f = flowtab_at(&tr->flows, id);
-	flowtab_prefetch_ends(&tr->flows, f);
-	if (f->ext)
-		__builtin_prefetch(arena_at(&tr->tcp.exts, f->ext));
-	if (f->minutes)
-		__builtin_prefetch(arena_at(&tr->minutes, f->minutes));
 }
 
 /* Three passes, so that memory is asked for long before it is needed: the index line by the hash, the entry
@@ -226,14 +220,16 @@ static void take_burst(struct track *tr, const struct packet *pkts, size_t n)
 		    has_flow(verdicts[i]) ? flowtab_prefetch_flow(&tr->flows, b->hashes[i]) : 0;
 	for (size_t i = 0; i < n; i++) {
 		if (i + TRACK_AHEAD < n && b->likely[i + TRACK_AHEAD])
-			prefetch_parts(tr, b->likely[i + TRACK_AHEAD]);
+			track_prefetch(tr, b->likely[i + TRACK_AHEAD]);
 		if (has_flow(verdicts[i]))
 			track_segment(tr, &b->segs[i], &b->keys[i], b->hashes[i], b->sides[i], pkts[i].len,
 				      1);
 		else if (verdicts[i] == DECODE_FRAGMENT)
 			take_fragment(tr, &b->segs[i]);
-		else
+		else {
 			track_see_time(tr, pkts[i].ts_ns);
+			note_refused(tr, verdicts[i], &b->segs[i]);
+		}
 	}
 }
 
@@ -255,12 +251,6 @@ void track_tick(struct track *tr, uint64_t now_ns)
 	track_sweep(tr, TRACK_STEPS_PER_TICK);
 }
 
-static void prefetch_end(const struct track *tr, uint32_t id)
-{
-	prefetch_parts(tr, id);
-	label_prefetch(tr->labels, flowtab_at(&tr->flows, id)->label);
-}
-
 void track_finish(struct track *tr, enum facts_reason reason)
 {
 	size_t n;
@@ -269,7 +259,7 @@ void track_finish(struct track *tr, enum facts_reason reason)
 		if (i + 2 * FINISH_AHEAD < n)
 			flowtab_prefetch(&tr->flows, ids[i + 2 * FINISH_AHEAD]);
 		if (i + FINISH_AHEAD < n)
-			prefetch_end(tr, ids[i + FINISH_AHEAD]);
+			track_prefetch_end(tr, ids[i + FINISH_AHEAD]);
 		const struct flow *f = flowtab_at(&tr->flows, ids[i]);
 		bool closed = f->proto == 6 && track_closed(f);
 		track_end(tr, ids[i], closed ? track_idle_reason(f) : reason);

@@ -236,7 +236,7 @@ void track_segment(struct track *tr, const struct segment *seg, const struct flo
 {
 	track_see_time(tr, seg->ts_ns);
 	uint32_t id = flowtab_find(&tr->flows, key, hash);
-	if (id && track_is_idle(tr, flowtab_at(&tr->flows, id))) {
+	if (id && track_is_over(tr, flowtab_at(&tr->flows, id), seg->ts_ns)) {
 		track_end(tr, id, track_idle_reason(flowtab_at(&tr->flows, id)));
 		id = 0;
 	}
@@ -262,6 +262,7 @@ void track_segment(struct track *tr, const struct segment *seg, const struct flo
 	}
 	if (seg->flags)
 		track_note(f, seg);
+	track_note_lag(tr, f, seg->ts_ns);
 	if (seg->proto != 6) {
 		see(tr, f, seg->ts_ns);
 		track_udp(tr, id, seg, dir);

@@ -65,12 +65,33 @@ struct track {
 void track_endpoints(const struct track *tr, uint32_t id, struct facts_addr *ret_src,
 		     struct facts_addr *ret_dst);
 
+/* What a flow refers to and its next packet will read. The flow may be gone by then: nothing is lost. */
+static inline void track_prefetch(const struct track *tr, uint32_t id)
+{
+	const struct flow *f = flowtab_at(&tr->flows, id);
+	flowtab_prefetch_ends(&tr->flows, f);
+	if (f->ext)
+		__builtin_prefetch(arena_at(&tr->tcp.exts, f->ext));
+	if (f->minutes)
+		__builtin_prefetch(arena_at(&tr->minutes, f->minutes));
+}
+
+/* ... and what its end will read. */
+static inline void track_prefetch_end(const struct track *tr, uint32_t id)
+{
+	track_prefetch(tr, id);
+	label_prefetch(tr->labels, flowtab_at(&tr->flows, id)->label);
+}
+
 /* track_time.c */
 void track_see_time(struct track *tr, uint64_t ts_ns);
 uint32_t track_due_s(const struct track *tr, uint64_t at_ns);
 uint64_t track_timeout_ns(const struct track *tr, const struct flow *f);
 bool track_closed(const struct flow *f);
-bool track_is_idle(const struct track *tr, const struct flow *f);
+bool track_is_idle(const struct track *tr, const struct flow *f, uint64_t now_ns);
+/* Both by the packets' own time: captures put one behind the other go backwards, and their flows are whole all the same. */
+bool track_is_over(const struct track *tr, const struct flow *f, uint64_t ts_ns);
+void track_note_lag(const struct track *tr, struct flow *f, uint64_t ts_ns);
 enum facts_reason track_idle_reason(const struct flow *f);
 void track_sweep(struct track *tr, uint32_t max_steps);
 /* Ends one flow, by what is least missed. false: none that may go for the sake of a newcomer. */

@@ -4,10 +4,12 @@
 #define TRACK_JUMP_NS UINT64_C(600000000000)
 /* Every due time is looked at once in this time. */
 #define TRACK_ROUND_NS UINT64_C(2000000000)
+/* Packets this much behind the clock are of another time, not just out of order. */
+#define TRACK_LAG_NS UINT64_C(1000000000)
 /* TCP without an answer or payload; nothing is lost with it. */
 #define TRACK_HALF_OPEN_NS UINT64_C(60000000000)
 
-enum { TRACK_JUMP_PACKETS = 100, TRACK_SAMPLE = 16, TRACK_SAMPLE_MAX = 256, TRACK_UPDATE_STEPS = 512 };
+enum { TRACK_JUMP_PACKETS = 100, TRACK_SAMPLE = 16, TRACK_SAMPLE_SMALL = 64, TRACK_SAMPLE_MAX = 256, TRACK_UPDATE_STEPS = 512 };
 enum { TRACK_SMALL_BYTES = 1 << 20 };
 
 void track_see_time(struct track *tr, uint64_t ts_ns)
@@ -62,9 +64,19 @@ uint64_t track_timeout_ns(const struct track *tr, const struct flow *f)
 	return TRACK_HALF_OPEN_NS;
 }
 
-bool track_is_idle(const struct track *tr, const struct flow *f)
+bool track_is_over(const struct track *tr, const struct flow *f, uint64_t ts_ns)
 {
-	uint64_t now_ns = tr->clock.now_ns;
+	return track_is_idle(tr, f, ts_ns < tr->clock.now_ns ? ts_ns : tr->clock.now_ns);
+}
+
+void track_note_lag(const struct track *tr, struct flow *f, uint64_t ts_ns)
+{
+	if (tr->clock.now_ns > ts_ns && tr->clock.now_ns - ts_ns > TRACK_LAG_NS)
+		f->state |= FLOW_LAGGING;
+}
+
+bool track_is_idle(const struct track *tr, const struct flow *f, uint64_t now_ns)
+{
 	return now_ns > f->last_ns && now_ns - f->last_ns >= track_timeout_ns(tr, f);
 }
 
@@ -75,18 +87,41 @@ enum facts_reason track_idle_reason(const struct flow *f)
 	return flow_has(f, FLOW_RST) ? FACTS_REASON_RST : FACTS_REASON_FIN;
 }
 
+static void settle_due(struct track *tr, uint32_t id)
+{
+	struct flow *f = flowtab_at(&tr->flows, id);
+	if (!flowtab_live(&tr->flows, id))
+		return; /* ended with another of the batch */
+	if (flow_has(f, FLOW_LAGGING)) { /* was active since this was last asked */
+		f->state &= ~(uint32_t)FLOW_LAGGING;
+		flowtab_set_due(&tr->flows, id, track_due_s(tr, tr->clock.now_ns + track_timeout_ns(tr, f)));
+		return;
+	}
+	if (track_is_idle(tr, f, tr->clock.now_ns)) {
+		track_end(tr, id, track_idle_reason(f));
+		return;
+	}
+	/* a stamp from the future must not keep a flow for ever */
+	uint64_t last_ns = f->last_ns < tr->clock.now_ns ? f->last_ns : tr->clock.now_ns;
+	flowtab_set_due(&tr->flows, id, track_due_s(tr, last_ns + track_timeout_ns(tr, f)));
+}
+
+/* In batches, like packets: nothing of a flow that was idle is in any cache. */
 static void sweep_due(struct track *tr, uint32_t steps)
 {
-	uint32_t now_s = track_due_s(tr, tr->clock.now_ns);
-	for (uint32_t id; (id = flowtab_sweep(&tr->flows, now_s, &steps)) != 0;) {
-		struct flow *f = flowtab_at(&tr->flows, id);
-		if (track_is_idle(tr, f)) {
-			track_end(tr, id, track_idle_reason(f));
-			continue;
+	uint32_t ids[TRACK_BURST], now_s = track_due_s(tr, tr->clock.now_ns);
+	while (steps) {
+		size_t n = 0;
+		for (uint32_t id; n < TRACK_BURST && (id = flowtab_sweep(&tr->flows, now_s, &steps)) != 0; n++) {
+			ids[n] = id;
+			flowtab_prefetch(&tr->flows, id);
 		}
-		/* a stamp from the future must not keep a flow for ever */
-		uint64_t last_ns = f->last_ns < tr->clock.now_ns ? f->last_ns : tr->clock.now_ns;
-		flowtab_set_due(&tr->flows, id, track_due_s(tr, last_ns + track_timeout_ns(tr, f)));
+		for (size_t i = 0; i < n; i++)
+			track_prefetch_end(tr, ids[i]);
+		for (size_t i = 0; i < n; i++)
+			flowtab_prefetch_remove(&tr->flows, ids[i]);
+		for (size_t i = 0; i < n; i++)
+			settle_due(tr, ids[i]);
 	}
 }
 
@@ -161,7 +196,10 @@ static uint32_t sample(struct track *tr, unsigned *ret_worth)
 			best = tr->evict_hand;
 			best_worth = w;
 		}
-		if (++seen >= TRACK_SAMPLE && best_worth < WORTH_DEAR)
+		/* the better the best candidate is to keep, the further it is looked for another */
+		seen++;
+		if ((seen >= TRACK_SAMPLE && best_worth < WORTH_SMALL) ||
+		    (seen >= TRACK_SAMPLE_SMALL && best_worth == WORTH_SMALL))
 			break;
 	}
 	*ret_worth = best_worth;

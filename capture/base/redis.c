@@ -39,15 +39,16 @@ struct redis {
 	char *in;
 };
 
-/* A hostile server may announce 2^31 elements; hiredis would allocate their table at once. */
+/* A hostile server may announce 2^31 elements; hiredis would allocate their table at once. Atomic: each connection sets it, to the
+ * same. */
 #if HIREDIS_MAJOR >= 1
-static void *(*default_array)(const redisReadTask *, size_t);
+static void *(*_Atomic default_array)(const redisReadTask *, size_t);
 static void *bounded_array(const redisReadTask *task, size_t n)
 {
 	return n > MAX_REPLY_ELEMENTS ? NULL : default_array(task, n);
 }
 #else
-static void *(*default_array)(const redisReadTask *, int);
+static void *(*_Atomic default_array)(const redisReadTask *, int);
 static void *bounded_array(const redisReadTask *task, int n)
 {
 	return n > MAX_REPLY_ELEMENTS ? NULL : default_array(task, n);

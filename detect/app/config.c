@@ -87,23 +87,36 @@ static const cyaml_schema_field_t tree_fields[] = {
 };
 static const cyaml_schema_value_t tree_schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct tree, tree_fields)};
 
-/* libcyaml tells an error and then a backtrace of where, one line a call; keep them on one line. */
+/* libcyaml tells what is wrong, "Load: ...", and then a backtrace of where, innermost first, one line a call:
+ * "  in mapping field 'live' (line: 3, column: 3)". The first of each is kept. */
 struct complaint {
-	char text[400];
+	char what[240], where[160];
+	unsigned line, column; /* 0: unknown */
 };
 
 __attribute__((format(printf, 3, 0))) static void collect(cyaml_log_t level, void *ctx, const char *fmt, va_list ap)
 {
+	static const char prefix[] = "Load: ";
 	struct complaint *c = ctx;
+	char text[400];
 	if (level < CYAML_LOG_ERROR)
 		return;
-	size_t at = strlen(c->text);
-	vsnprintf(c->text + at, sizeof c->text - at, fmt, ap);
-	for (char *p = c->text + at; *p; p++)
-		if (*p == '\n')
-			*p = p[1] ? ' ' : '\0';
-	at = strlen(c->text);
-	snprintf(c->text + at, sizeof c->text - at, "; ");
+	vsnprintf(text, sizeof text, fmt, ap);
+	text[strcspn(text, "\n")] = '\0';
+	const char *told = strncmp(text, prefix, sizeof prefix - 1) ? text : text + sizeof prefix - 1;
+	const char *place = strstr(told, " (line: ");
+	if (place && !c->line && sscanf(place, " (line: %u, column: %u)", &c->line, &c->column) == 2)
+		snprintf(c->where, sizeof c->where, ", %.*s", (int)(place - told - 2), told + 2);
+	else if (!place && !c->what[0])
+		snprintf(c->what, sizeof c->what, "%.230s", told);
+}
+
+static int refuse(const char *path, const struct complaint *c, cyaml_err_t ce, struct err *err)
+{
+	const char *what = c->what[0] ? c->what : cyaml_strerror(ce);
+	if (!c->line)
+		return err_set(err, LT_ECONF, "%s: %s", path, what);
+	return err_set(err, LT_ECONF, "%s:%u:%u: %s%s", path, c->line, c->column, what, c->where);
 }
 
 static cyaml_config_t yaml_config(struct complaint *c)
@@ -201,8 +214,8 @@ static int check(const struct config *cf, const char *path, struct err *err)
 		return err_set(err, LT_ECONF, "%s: zone: %u is not in 0..255", path, cf->zone);
 	if (cf->update_s < 1 || cf->update_s > 3600)
 		return err_set(err, LT_ECONF, "%s: live.update_s: %u is not in 1..3600", path, cf->update_s);
-	if (cf->ring_mib < 1 || cf->ring_mib > 4096)
-		return err_set(err, LT_ECONF, "%s: live.ring_mib: %u is not in 1..4096", path, cf->ring_mib);
+	if (cf->ring_mib < 1 || cf->ring_mib > 2047)
+		return err_set(err, LT_ECONF, "%s: live.ring_mib: %u is not in 1..2047", path, cf->ring_mib);
 	if (cf->cell_ttl_s < 3600 || cf->cell_ttl_s > 86400)
 		return err_set(err, LT_ECONF, "%s: join.cell_ttl_s: %u is not in 3600..86400", path, cf->cell_ttl_s);
 	if (!cf->feed_maxlen)
@@ -215,14 +228,15 @@ int config_load(struct config *ret_config, const char *path, struct err *err)
 	struct config cf;
 	set_defaults(&cf);
 	if (path) {
-		struct complaint c = {""};
+		struct complaint c = {0};
 		cyaml_config_t yc = yaml_config(&c);
 		struct tree *tree = NULL;
 		cyaml_err_t ce = cyaml_load_file(path, &yc, &tree_schema, (cyaml_data_t **)&tree, NULL);
 		if (ce != CYAML_OK)
-			return err_set(err, LT_ECONF, "%s: %s%s", path, c.text, cyaml_strerror(ce));
+			return refuse(path, &c, ce, err);
 		cf.tree = tree;
-		take_tree(&cf, tree);
+		if (tree) /* an empty file has none */
+			take_tree(&cf, tree);
 		int r = check(&cf, path, err);
 		if (r) {
 			config_done(&cf);
@@ -235,7 +249,7 @@ int config_load(struct config *ret_config, const char *path, struct err *err)
 
 void config_done(struct config *config)
 {
-	struct complaint c = {""};
+	struct complaint c = {0};
 	cyaml_config_t yc = yaml_config(&c);
 	if (config->tree)
 		cyaml_free(&yc, &tree_schema, config->tree, 0);

@@ -74,8 +74,8 @@ static bool feed_one(struct feeder *f, bool *failed)
 {
 	struct feeder_item item = {0};
 	int r = evsource_poll(f->source, &item.chunk, &item.err);
-	if (r == -ENODATA && !*failed && follow(f, &item.err))
-		return true;
+	if (r == 0 || (r == -ENODATA && !*failed && follow(f, &item.err)))
+		return true; /* nothing now */
 	*failed |= r < 0;
 	if (f->fifo_fd >= 0)
 		item.chunk.origin = f->path; /* the source's own copy goes with it */

@@ -30,7 +30,7 @@ struct live {
 	struct teller *teller;
 	struct worker *workers[CLI_MAX_IFACES];
 	bool ended[CLI_MAX_IFACES];
-	size_t n_workers;
+	size_t n_workers, n_ended;
 	struct inlet inlets[MAX_INLETS];
 	size_t n_inlets;
 	uint64_t began_ns, stats_ns;
@@ -191,14 +191,23 @@ static void gather_stats(void)
 	live.records_lost = st->records_lost;
 }
 
-/* Redis may be away for hours and is asked again all the time: its trouble is told when it begins and when it ends. */
+static bool join_is_even(void)
+{
+	struct attrib_stats st;
+	attrib_stats(live.run.attrib, &st);
+	return !st.unacknowledged_bytes;
+}
+
+/* Redis may be away for hours and is asked again all the time: its trouble is told when it begins and when all is made up for. */
 static void note_join(int r, const struct err *err)
 {
-	if (r < 0 && !live.join_ails)
+	if (r < 0 && !live.join_ails) {
 		log_warn("join: %s; trying again, flows and events wait", err->text);
-	if (r >= 0 && live.join_ails)
-		log_info("join: Redis answers again");
-	live.join_ails = r < 0;
+		live.join_ails = true;
+	} else if (r >= 0 && live.join_ails && join_is_even()) {
+		log_info("join: Redis answers again, nothing waits");
+		live.join_ails = false;
+	}
 }
 
 static void tick(uint64_t now_ns)
@@ -229,24 +238,22 @@ static void note_end(int code, const struct err *err)
 
 static bool all_ended(void)
 {
-	size_t over = 0;
 	for (size_t i = 0; i < live.n_workers; i++) {
 		int code;
 		struct err err;
-		if (!worker_ended(live.workers[i], &code, &err))
+		if (live.ended[i] || !worker_ended(live.workers[i], &code, &err))
 			continue;
-		over++;
-		if (!live.ended[i])
-			note_end(code, &err);
+		note_end(code, &err);
 		live.ended[i] = true;
+		live.n_ended++;
 	}
-	return over == live.n_workers;
+	return live.n_ended == live.n_workers;
 }
 
-/* A signal, or the first interface that fails: half a sensor that looks whole is worse than one that is started again. */
+/* A signal, or the first interface that ends: half a sensor that looks whole is worse than one that is started again. */
 static void stop_if_due(void)
 {
-	if (live.stopping || !(run_stop || live.restart || live.run.failed))
+	if (live.stopping || !(run_stop || live.n_ended))
 		return;
 	live.stopping = true;
 	for (size_t i = 0; i < live.n_workers; i++)
@@ -272,13 +279,6 @@ static void watch(void)
 		if (!taken)
 			nap();
 	}
-}
-
-static bool join_is_even(void)
-{
-	struct attrib_stats st;
-	attrib_stats(live.run.attrib, &st);
-	return !st.unacknowledged_bytes;
 }
 
 /* The capture is over: evidence that is on its way still counts. */

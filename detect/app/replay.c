@@ -273,6 +273,8 @@ int replay_main(const struct cli *cli)
 	}
 	collect_stats(&rp);
 	rp.run.stats.elapsed_ns = clock_monotonic_ns() - began_ns;
-	int code = close_all(&rp, true);
-	return r == LT_EZONE ? RUN_USAGE : code;
+	/* The packet filter, the format and the zone are found out on the way: wrong ones leave nothing to tell. */
+	bool refused = r < 0 && run_exit_of(r) == RUN_USAGE;
+	int code = close_all(&rp, !refused);
+	return refused ? RUN_USAGE : code;
 }

@@ -147,7 +147,10 @@ static int open_lists(struct run *run, const struct cli *cli, struct err *err)
 	struct catalogue_conf cc = {.enable_known = run->config.catalogue_known, .files = run->config.catalogue_files,
 				    .n_files = run->config.n_catalogue_files, .sanctioned = run->config.sanctioned,
 				    .n_sanctioned = run->config.n_sanctioned};
-	return catalogue_new(&run->catalogue, &cc, err);
+	r = catalogue_new(&run->catalogue, &cc, err);
+	if (r == 0 || r == -ENOMEM)
+		return r;
+	return err->code = LT_ECONF; /* a list that cannot be read was named by the configuration */
 }
 
 int run_test(const struct cli *cli)

@@ -18,7 +18,8 @@ enum {
 };
 
 struct evidence {
-	uint64_t id, time_us;
+	uint64_t time_us, corrected_us;
+	uint32_t ref;
 	uint8_t source;
 	char text[ID_TEXT];
 };
@@ -147,10 +148,11 @@ static void pair_event(struct attrib *at, const struct procevent *ev, uint32_t d
 	*c = (struct connect){key, t, device, flags, ev->clock, twice};
 }
 
-static void keep_evidence(struct attrib_live *lv, const struct procevent *ev, uint64_t id)
+static void keep_evidence(struct attrib_live *lv, const struct procevent *ev, const struct cell_event *ce)
 {
-	struct evidence *e = &lv->evidence[id % EVIDENCE];
-	e->id = id;
+	struct evidence *e = &lv->evidence[ce->ref % EVIDENCE];
+	e->ref = ce->ref;
+	e->corrected_us = ce->t_us;
 	e->time_us = ev->time_ns / 1000;
 	e->source = ev->source;
 	copy_text(e->text, sizeof e->text, ev->event_id);
@@ -180,7 +182,7 @@ static void ship_event(struct attrib *at, const struct procevent *ev, uint32_t d
 		.t_us = t > skew.offset_us ? (uint64_t)(t - skew.offset_us) : 0,
 		.stop_us = proctab_end_us(at->processes, handle),
 		.principal = proctab_principal(at->processes, handle),
-		.id = evlog_id(ev),
+		.ref = (uint32_t)evlog_id(ev),
 		.calibrated = skew.calibrated,
 		.found = ev->kind == PROCEVENT_FOUND,
 	};
@@ -188,7 +190,7 @@ static void ship_event(struct attrib *at, const struct procevent *ev, uint32_t d
 		e.last_us = e.t_us + (ev->time_end_ns > ev->time_ns ? (ev->time_end_ns - ev->time_ns) / 1000 : 0);
 	if (!e.principal || ev->kind == PROCEVENT_INSPECT)
 		return;
-	keep_evidence(at->on_line, ev, e.id);
+	keep_evidence(at->on_line, ev, &e);
 	if (ev->kind != PROCEVENT_AGGREGATED)
 		offer(at, &e, false);
 	if (ev->kind == PROCEVENT_AGGREGATED || (ev->source == PROCEVENT_SOURCE_MDE && ev->remote.family))
@@ -303,8 +305,8 @@ int attrib_live_flow(struct attrib *at, const struct attrib_flow *flow)
 static void quote(struct attrib_live *lv, const struct cell_change *c, struct owner *owner)
 {
 	for (size_t i = 0; i < c->n_evidence; i++) {
-		const struct evidence *e = &lv->evidence[c->evidence[i].id % EVIDENCE];
-		if (e->id != c->evidence[i].id)
+		const struct evidence *e = &lv->evidence[c->evidence[i].ref % EVIDENCE];
+		if (e->ref != c->evidence[i].ref || e->corrected_us != c->start_us + (uint64_t)c->evidence[i].delta_us)
 			continue;
 		owner->evidence[owner->n_evidence++] = (struct owner_evidence){
 			.source = procevent_source_names[e->source],

@@ -72,7 +72,7 @@ static struct cell_event event_of(const struct attrib *at, const struct evlog_ro
 		.tuple = {.local = log->addrs[row->local - 1], .proto = row->proto ? row->proto : 6, .zone = at->zone},
 		.t_us = (uint64_t)row->corrected_us,
 		.principal = row->principal,
-		.id = row->id,
+		.ref = (uint32_t)row->id,
 		.calibrated = row->bits & EVLOG_CALIBRATED,
 		.found = row->kind == PROCEVENT_FOUND,
 	};
@@ -274,7 +274,7 @@ int attrib_settle(struct attrib *at, void (*progress)(void *ctx, uint64_t done, 
 static void fill_evidence(const struct attrib *at, const struct cell_change *c, struct owner *ret)
 {
 	for (size_t i = 0; i < c->n_evidence; i++) {
-		const struct evlog_row *row = settle_row(at, c->evidence[i].id);
+		const struct evlog_row *row = settle_row(at, c->evidence[i].ref, (int64_t)c->start_us + c->evidence[i].delta_us);
 		if (!row)
 			continue;
 		ret->evidence[ret->n_evidence++] = (struct owner_evidence){

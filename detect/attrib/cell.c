@@ -145,7 +145,7 @@ size_t cell_pack_event(uint8_t *buf, const struct cell_event *e)
 	uint32_t bucket = bucket_of(e->t_us);
 	bool remote = e->tuple.remote.family && !serves(&e->tuple);
 	put_head(&w, 'E', bucket, field, tuple_field(field, &e->tuple));
-	put_uint(&w, e->id, 8);
+	put_uint(&w, e->ref, 4);
 	put_uint(&w, e->principal, 8);
 	put_uint(&w, e->t_us - bucket * CELL_BUCKET_S * US_PER_S, 4);
 	put_uint(&w, event_flags(e) | (remote ? CELL_REMOTE : 0u), 1);
@@ -164,7 +164,7 @@ size_t cell_pack_destination(uint8_t *buf, const struct cell_event *e)
 	put_uint(&w, e->principal, 8);
 	put_uint(&w, event_flags(e), 1);
 	put_uint(&w, e->t_us - bucket * CELL_BUCKET_S * US_PER_S, 4);
-	put_uint(&w, e->id, 8);
+	put_uint(&w, e->ref, 4);
 	put_tail(&w, e);
 	return (size_t)(w.at - buf);
 }
@@ -219,7 +219,7 @@ bool cell_unpack_change(struct cell_change *ret, const uint8_t **at, const uint8
 	if (c.n_evidence > CELL_MAX_EVIDENCE)
 		return false;
 	for (size_t i = 0; i < c.n_evidence; i++) {
-		c.evidence[i].id = bytes_u64(&b);
+		c.evidence[i].ref = bytes_u32(&b);
 		c.evidence[i].delta_us = (int64_t)bytes_u64(&b);
 	}
 	if (b.failed || c.side > 1 || c.key >= CELL_KEY_COUNT || c.cause >= OWNER_CAUSE_COUNT)

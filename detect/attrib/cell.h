@@ -22,7 +22,7 @@ enum {
 	CELL_BUCKET_S = 1800,
 	CELL_LEDGER_S = 300,
 	CELL_MAX_FIELD = 28,
-	CELL_MAX_EVENT = 8 + CELL_MAX_FIELD + 43,
+	CELL_MAX_EVENT = 8 + CELL_MAX_FIELD + 39,
 	CELL_MAX_LEDGER = 300, /* entries of one flow record: a day and an hour */
 	CELL_MAX_FLOW = 8 + CELL_MAX_FIELD + 31 + 14 * CELL_MAX_LEDGER,
 	CELL_MAX_OWNERS = 8,
@@ -47,7 +47,8 @@ struct cell_event {
 	struct cell_tuple tuple;
 	uint64_t t_us, last_us; /* last_us: end of an interval, else 0 */
 	uint64_t stop_us;       /* when the process ended, 0 unknown */
-	uint64_t principal, id;
+	uint64_t principal;
+	uint32_t ref; /* low half of the event's id: with the event's time it names the event */
 	bool calibrated, found;
 };
 
@@ -86,8 +87,8 @@ struct cell_change {
 	uint64_t owners[CELL_MAX_OWNERS];
 	size_t n_owners; /* 1: attributed; more: ambiguous */
 	struct {
-		uint64_t id;
-		int64_t delta_us;
+		uint32_t ref;
+		int64_t delta_us; /* from the flow's start, corrected */
 	} evidence[CELL_MAX_EVIDENCE];
 	size_t n_evidence;
 };

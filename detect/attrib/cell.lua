@@ -26,7 +26,7 @@ local EDGE = BEFORE + SAME_FLOW                       -- how far from a bucket's
 local MAX_EVENTS, MAX_FLOWS, MAX_REFS, MAX_SAME, MAX_LOOK_BACK = 200, 200, 200, 2000, 48
 
 local EV_CALIBRATED, EV_FOUND, EV_REMOTE, EV_STOP, EV_INTERVAL = 1, 2, 4, 8, 16
-local FL_MIDSTREAM, FL_SEEK, FL_RESPONDER = 1, 2, 4
+local FL_MIDSTREAM, FL_SEEK, FL_RESPONDER, FL_OWNER_HERE = 1, 2, 4, 8
 local KEY_5TUPLE, KEY_IP_PORT, KEY_AGGREGATED, KEY_DESTINATION = 1, 2, 3, 4
 local CAUSE_NONE, CAUSE_BEFORE, CAUSE_UNCALIBRATED, CAUSE_APART, CAUSE_NO_REMOTE, CAUSE_AGGREGATED, CAUSE_INFERRED, CAUSE_RIVALS =
 	0, 3, 8, 9, 10, 11, 12, 13
@@ -48,55 +48,64 @@ end
 
 -- Cells ---------------------------------------------------------------------------------------------------------------------
 
-local cells, changed_cells, keys, overflow = {}, {}, {}, 0
+local cells, changed_cells, keys, stems, overflow = {}, {}, {}, {}, 0
 
 local function read_event(blob, pos, bucket, destination)
-	local e, first = {}, pos
+	local first, id, p, off, flags, remote, stop, last = pos
 	if destination then
-		e.p, e.flags, e.off, e.id, pos = unpack('>c8BI4c8', blob, pos)
+		p, flags, off, id, pos = unpack('>c8BI4c4', blob, pos)
 	else
-		e.id, e.p, e.off, e.flags, pos = unpack('>c8c8I4B', blob, pos)
+		id, p, off, flags, pos = unpack('>c4c8I4B', blob, pos)
 	end
-	local flags = e.flags
-	if has(flags, EV_REMOTE) then e.remote, pos = unpack('>c6', blob, pos) end
-	if has(flags, EV_STOP) then e.stop, pos = unpack('>I8', blob, pos) end
-	e.t = bucket * BUCKET + e.off
-	e.last = e.t
-	if has(flags, EV_INTERVAL) then e.last, pos = unpack('>I8', blob, pos) end
-	e.calibrated, e.found = has(flags, EV_CALIBRATED), has(flags, EV_FOUND)
-	e.raw = blob:sub(first, pos - 1)
+	local interval = flags >= EV_INTERVAL
+	if has(flags, EV_REMOTE) then remote, pos = unpack('>c6', blob, pos) end
+	if has(flags, EV_STOP) then stop, pos = unpack('>I8', blob, pos) end
+	if interval then last, pos = unpack('>I8', blob, pos) end
+	local raw, t = blob:sub(first, pos - 1), bucket * BUCKET + off
 	-- What two copies of one piece of evidence share: its id; of a destination's evidence its process, but reports are kept apart.
-	if not destination then e.same = e.id
-	elseif has(flags, EV_INTERVAL) then e.same = e.raw
-	else e.same = e.p end
-	return e, pos
+	local same = id
+	if destination then same = interval and raw or p end
+	return {id = id, p = p, t = t, last = last or t, remote = remote, stop = stop, interval = interval, same = same, raw = raw,
+		calibrated = flags % 2 == 1, found = flags % 4 >= EV_FOUND, mine = false}, pos
 end
 
 local function read_flow(blob, pos, cell)
-	local f, flags, members, entries, start, last = {}
-	flags, start, last, f.service, f.ver, f.grade, f.key, f.cause, f.rivals, members, entries, pos =
-		unpack('>Bi4I4HHc1BBBBH', blob, pos)
-	f.cell, f.midstream, f.seek, f.side = cell, has(flags, FL_MIDSTREAM), has(flags, FL_SEEK), has(flags, FL_RESPONDER) and 1 or 0
-	f.start, f.last = cell.bucket * BUCKET + start, cell.bucket * BUCKET + last * 1000
-	f.owner, f.remote = NOBODY, cell.remote
-	if f.grade ~= 'U' then f.owner, pos = unpack('>c8', blob, pos) end
-	if not f.remote then f.remote, pos = unpack('>c6', blob, pos) end
-	f.members, f.ledger = {}, {}
-	for i = 1, members do f.members[i], pos = unpack('>c10', blob, pos) end
-	for i = 1, entries do
+	local flags, start, last, service, ver, grade, key, cause, rivals, n_members, n_entries
+	local owner, remote, members, ledger, base = NOBODY, cell.remote, {}, {}, cell.bucket * BUCKET
+	flags, start, last, service, ver, grade, key, cause, rivals, n_members, n_entries, pos = unpack('>Bi4I4HHc1BBBBH', blob, pos)
+	if has(flags, FL_OWNER_HERE) then
+		owner, pos = cell.events[blob:byte(pos)].p, pos + 1
+	elseif grade ~= 'U' then
+		owner, pos = unpack('>c8', blob, pos)
+	end
+	if not remote then remote, pos = unpack('>c6', blob, pos) end
+	for i = 1, n_members do members[i], pos = unpack('>c10', blob, pos) end
+	for i = 1, n_entries do
 		local at, up, down
 		at, up, down, pos = unpack('>hI6I6', blob, pos)
-		f.ledger[i] = {cell.bucket * 6 + at, up, down}
+		ledger[i] = {cell.bucket * 6 + at, up, down}
 	end
-	return f, pos
+	return {cell = cell, midstream = has(flags, FL_MIDSTREAM), seek = has(flags, FL_SEEK), side = has(flags, FL_RESPONDER) and 1 or 0,
+		start = base + start, last = base + last * 1000, service = service, ver = ver, grade = grade, key = key, cause = cause,
+		rivals = rivals, owner = owner, remote = remote, members = members, ledger = ledger, touched = false}, pos
+end
+
+-- The first event of the owner's in the cell, nil: none among those that a byte can number.
+local function owner_here(f, cell)
+	if f.grade == 'U' or f.grade == 'D' then return end
+	for i = 1, #cell.events do
+		if cell.events[i].p == f.owner then return i end
+	end
 end
 
 local function write_flow(f, cell)
-	local flags = (f.midstream and FL_MIDSTREAM or 0) + (f.seek and FL_SEEK or 0) + (f.side == 1 and FL_RESPONDER or 0)
+	local here = owner_here(f, cell)
+	local flags = (f.midstream and FL_MIDSTREAM or 0) + (f.seek and FL_SEEK or 0) + (f.side == 1 and FL_RESPONDER or 0) +
+		(here and FL_OWNER_HERE or 0)
 	local base, out = cell.bucket * BUCKET, {}
 	out[1] = pack('>Bi4I4HHc1BBBBH', flags, f.start - base, math.max(0, math.floor((f.last - base) / 1000)), f.service, f.ver,
 		f.grade, f.key, f.cause, f.rivals, #f.members, #f.ledger)
-	if f.grade ~= 'U' then out[#out + 1] = f.owner end
+	if here then out[2] = string.char(here) elseif f.grade ~= 'U' then out[2] = f.owner end
 	if not cell.remote then out[#out + 1] = f.remote end
 	for i = 1, #f.members do out[#out + 1] = f.members[i] end
 	for i = 1, #f.ledger do
@@ -106,8 +115,29 @@ local function write_flow(f, cell)
 	return table.concat(out)
 end
 
+-- A cell begins with how many events, flows and watches it has: one byte where all are few, which is nearly always.
+local FEW_EVENTS, FEW_FLOWS, FEW_WATCHES = 7, 7, 3
+
+local function read_head(blob)
+	local head, pos = unpack('>B', blob)
+	local events, flows, watch = math.floor(head / 32), math.floor(head / 4) % 8, head % 4
+	if events == FEW_EVENTS then events, pos = unpack('>B', blob, pos) end
+	if flows == FEW_FLOWS then flows, pos = unpack('>H', blob, pos) end
+	if watch == FEW_WATCHES then watch, pos = unpack('>B', blob, pos) end
+	return events, flows, watch, pos
+end
+
+local function write_head(events, flows, watch)
+	local e, f, w = math.min(events, FEW_EVENTS), math.min(flows, FEW_FLOWS), math.min(watch, FEW_WATCHES)
+	local head = string.char(e * 32 + f * 4 + w)
+	if e == FEW_EVENTS then head = head .. pack('>B', events) end
+	if f == FEW_FLOWS then head = head .. pack('>H', flows) end
+	if w == FEW_WATCHES then head = head .. pack('>B', watch) end
+	return head
+end
+
 local function read_cell(cell, blob)
-	local events, flows, watch, pos = unpack('>BHB', blob)
+	local events, flows, watch, pos = read_head(blob)
 	for i = 1, events do cell.events[i], pos = read_event(blob, pos, cell.bucket, cell.kind == 'd') end
 	for i = 1, flows do
 		if cell.kind == 'd' then
@@ -120,7 +150,7 @@ local function read_cell(cell, blob)
 end
 
 local function write_cell(cell)
-	local out = {pack('>BHB', #cell.events, #cell.flows, #cell.watch)}
+	local out = {write_head(#cell.events, #cell.flows, #cell.watch)}
 	for i = 1, #cell.events do out[#out + 1] = cell.events[i].raw end
 	for i = 1, #cell.flows do
 		local f = cell.flows[i]
@@ -141,8 +171,13 @@ local function cell_at(bucket, sub, field)
 	local cell = row[field]
 	if cell then return cell end
 	local kind = field:sub(1, 1)
-	cell = {bucket = bucket, sub = sub, field = field, kind = kind, events = {}, flows = {}, watch = {},
-		key = prefix .. 'c:' .. bucket .. ':' .. sub}
+	local stem = stems[bucket]
+	if not stem then
+		stem = prefix .. 'c:' .. bucket .. ':'
+		stems[bucket] = stem
+	end
+	cell = {bucket = bucket, sub = sub, field = field, kind = kind, events = {}, flows = {}, watch = {}, key = stem .. sub,
+		changed = false, stale = false}
 	if kind == 's' or kind == 'o' then cell.remote = field:sub(6, 11) end
 	row[field] = cell
 	local blob = call('HGET', cell.key, field)

@@ -149,7 +149,7 @@ local function merge_member(f, member)
 	if has_member(f, member) then return end
 	f.grown = true -- the newcomer has to be told, so it is a new version for all
 	f.members[#f.members + 1] = member
-	table.sort(f.members)
+	if #f.members > 1 then table.sort(f.members) end
 end
 
 -- Where a full cell keeps the flows to one remote.
@@ -171,7 +171,7 @@ local function place_flow(cell, new)
 		if known or (f and not found) then found, sure = f, known end
 		if is_full(other) then look(annex(other, new.remote)) end
 	end
-	look(cell)
+	if #cell.flows > 0 then look(cell) end
 	local after = new.start - cell.bucket * BUCKET
 	if after < SAME_FLOW then look(cell_at(cell.bucket - 1, cell.sub, cell.field)) end
 	if after + SAME_FLOW >= BUCKET then look(cell_at(cell.bucket + 1, cell.sub, cell.field)) end
@@ -182,8 +182,8 @@ local function place_flow(cell, new)
 		return
 	end
 	local f = {cell = home, start = new.start, last = new.last, midstream = new.midstream, seek = false, side = new.side,
-		service = 0, ver = 0, grade = 'U', key = 0, cause = 0, rivals = 0, owner = NOBODY, remote = new.remote, members = {},
-		ledger = {}, fresh = true}
+		service = 0, ver = 0, grade = 'U', key = 0, cause = 0, rivals = 0, owner = NOBODY, remote = new.remote,
+		members = new.members, ledger = new.ledger, fresh = true, touched = false}
 	home.flows[#home.flows + 1] = f
 	return f
 end
@@ -212,9 +212,13 @@ local function merge_flow(bucket, sub, field, record, pos)
 	f.start, f.last = math.min(f.start, new.start), math.max(f.last, new.last)
 	f.midstream = f.midstream and new.midstream
 	f.service = math.max(f.service, new.service)
-	merge_member(f, new.members[1])
-	merge_ledger(f, new.ledger)
-	table.sort(home.flows, flow_before)
+	if f.fresh then
+		f.grown = true
+	else
+		merge_member(f, new.members[1])
+		merge_ledger(f, new.ledger)
+	end
+	if #home.flows > 1 then table.sort(home.flows, flow_before) end
 	change(home)
 	touch_cell(home)
 	if f.fresh and f.midstream then
@@ -253,17 +257,14 @@ local out = {}
 local function tell(f, result)
 	local up, down = 0, 0
 	for i = 1, #f.ledger do up, down = math.max(up, f.ledger[i][2]), math.max(down, f.ledger[i][3]) end
-	local tail = {}
-	local n = math.min(8, #result.processes)
-	tail[1] = pack('>B', n)
-	for i = 1, n do tail[#tail + 1] = result.processes[i].e.p end
-	n = math.min(4, #result.list)
-	tail[#tail + 1] = pack('>B', n)
-	for i = 1, n do
+	local processes, list = math.min(8, #result.processes), math.min(4, #result.list)
+	local tail = string.char(processes)
+	for i = 1, processes do tail = tail .. result.processes[i].e.p end
+	tail = tail .. string.char(list)
+	for i = 1, list do
 		local c = result.list[i]
-		tail[#tail + 1] = pack('>c8i8', c.e.id, c.e.t - f.start)
+		tail = tail .. pack('>c4i8', c.e.id, c.e.t - f.start)
 	end
-	tail = table.concat(tail)
 	for i = 1, #f.members do
 		out[#out + 1] = pack('>c10BI4c1BBBHI8I8I8', f.members[i], f.side, f.ver, f.grade, f.key, f.cause, f.rivals, f.service,
 			up, down, f.start) .. tail

@@ -131,7 +131,7 @@ local function by_destination(f, events)
 	for i = 1, #events do
 		local e = events[i]
 		local before, after = e.calibrated and CLOSE or BEFORE, e.calibrated and CLOSE or AFTER
-		if has(e.flags, EV_INTERVAL) then
+		if e.interval then
 			if e.t - after <= f.start and f.start <= e.last + before then reports[#reports + 1] = {d = 0, e = e} end
 		elseif e.t - after <= f.start and f.start - e.t <= lifetime and not stopped(f, e) then
 			others[#others + 1] = {d = math.abs(f.start - e.t), e = e}
@@ -143,6 +143,12 @@ end
 -- Everything that may bear on a flow: its own cell, the neighbour when the window reaches over an edge, the cells that asked to be
 -- watched (mid-stream flows and scans reach further than a window), and for mid-stream all of the lifetime before.
 local function events_of(f, cell)
+	local after = f.start - cell.bucket * BUCKET
+	if after >= EDGE and after + EDGE < BUCKET and not f.midstream and #cell.watch == 0 and cell.kind == 'p' then
+		local list = cell.events -- the common case: nothing but the cell itself
+		for i = 1, #list do list[i].mine = list[i].remote == f.remote end
+		return list
+	end
 	local list, n, field, bucket = {}, 0, evidence_field(cell), cell.bucket
 	local buckets, added = {bucket}, {[bucket] = true}
 	local function want(b)
@@ -194,6 +200,7 @@ local UNKNOWN = {grade = 'U', key = 0, cause = CAUSE_NONE, list = {}, processes 
 
 local function resolve(f, cell)
 	local events = events_of(f, cell)
+	if #events == 0 and not f.seek then return UNKNOWN end
 	return by_5tuple(f, events) or by_scan(f, events) or by_port(f, events) or
 		f.seek and by_destination(f, destination_events(f, cell)) or UNKNOWN
 end

@@ -32,10 +32,16 @@ static size_t id_slot(const struct attrib *at, uint64_t id)
 	return slot;
 }
 
-const struct evlog_row *settle_row(const struct attrib *at, uint64_t id)
+const struct evlog_row *settle_row(const struct attrib *at, uint32_t ref, int64_t corrected_us)
 {
-	uint32_t number = at->n_row_slots ? at->row_by_id[id_slot(at, id)] : 0;
-	return number ? &at->log.rows[number - 1] : NULL;
+	if (!at->n_row_slots)
+		return NULL;
+	for (size_t slot = ref & (at->n_row_slots - 1); at->row_by_id[slot]; slot = (slot + 1) & (at->n_row_slots - 1)) {
+		const struct evlog_row *row = &at->log.rows[at->row_by_id[slot] - 1];
+		if ((uint32_t)row->id == ref && row->corrected_us == corrected_us)
+			return row;
+	}
+	return NULL;
 }
 
 static int drop_duplicates(struct attrib *at)

@@ -9,7 +9,8 @@ int settle_identity(struct attrib *at);  /* devices, duplicates, addresses, whic
 int settle_clocks(struct attrib *at);    /* needs all flows in the spill. -ENOMEM or the spill's error */
 int settle_processes(struct attrib *at); /* instances, principals, repeats, archives. -ENOMEM */
 
-const struct evlog_row *settle_row(const struct attrib *at, uint64_t id); /* NULL: unknown */
+/* The event with that low half of its id and that corrected time; NULL: unknown. */
+const struct evlog_row *settle_row(const struct attrib *at, uint32_t ref, int64_t corrected_us);
 /* When the row's process ended, 0 unknown. */
 uint64_t settle_stop_us(const struct attrib *at, const struct evlog_row *row);
 

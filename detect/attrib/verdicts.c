@@ -9,7 +9,7 @@ struct verdicts {
 	struct verdict *all;
 	uint32_t *slots;
 	size_t n, size, n_slots;
-	uint64_t *words; /* owners: a head, the principals, then id and delta of each evidence */
+	uint64_t *words; /* owners: a head, the principals, then ref and corrected time of each evidence */
 	size_t n_words, size_words;
 };
 
@@ -120,8 +120,8 @@ void verdicts_set(struct verdicts *v, const struct cell_change *c)
 	for (size_t i = 0; i < c->n_owners; i++)
 		*w++ = c->owners[i];
 	for (size_t i = 0; i < c->n_evidence; i++) {
-		*w++ = c->evidence[i].id;
-		*w++ = (uint64_t)c->evidence[i].delta_us;
+		*w++ = c->evidence[i].ref;
+		*w++ = c->start_us + (uint64_t)c->evidence[i].delta_us;
 	}
 }
 
@@ -141,8 +141,8 @@ void verdicts_owner(const struct verdicts *v, const struct verdict *flow, unsign
 	for (size_t i = 0; i < ret->n_owners; i++)
 		ret->owners[i] = *w++;
 	for (size_t i = 0; i < ret->n_evidence; i++) {
-		ret->evidence[i].id = *w++;
-		ret->evidence[i].delta_us = (int64_t)*w++;
+		ret->evidence[i].ref = (uint32_t)*w++;
+		ret->evidence[i].delta_us = (int64_t)(*w++ - flow->start_us);
 	}
 }
 

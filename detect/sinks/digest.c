@@ -1,7 +1,10 @@
 #include "detect/sinks/digest.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <openssl/evp.h>
 #include <openssl/sha.h>
@@ -39,9 +42,19 @@ static int hash_stream(FILE *f, uint8_t ret[32])
 
 int digest_file(const char *path, char ret_hex[65])
 {
-	FILE *f = fopen(path, "rb");
-	if (!f)
-		return -errno;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st = {0};
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		int r = fd < 0 ? -errno : -EINVAL;
+		if (fd >= 0)
+			close(fd);
+		return r;
+	}
+	FILE *f = fdopen(fd, "rb");
+	if (!f) {
+		close(fd);
+		return -ENOMEM;
+	}
 	uint8_t sum[32];
 	int r = hash_stream(f, sum);
 	fclose(f);

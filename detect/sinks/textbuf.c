@@ -55,13 +55,26 @@ void textbuf_put(struct textbuf *b, const char *text)
 	put(b, text, strlen(text));
 }
 
-void textbuf_html(struct textbuf *b, const char *text)
+/* The start of text that is at most max bytes long and cuts no character. */
+static size_t cut_at(const char *text, size_t n, size_t max)
 {
-	size_t n = text ? strlen(text) : 0;
-	if (!n || !room(b, ESCAPE_GROWTH * n))
+	if (n <= max)
+		return n;
+	size_t cut = max;
+	while (cut && max - cut < 3 && ((unsigned char)text[cut] & 0xc0) == 0x80)
+		cut--;
+	return cut;
+}
+
+void textbuf_html(struct textbuf *b, const char *text, size_t max_bytes)
+{
+	size_t n = text ? strlen(text) : 0, kept = cut_at(text, n, max_bytes);
+	if (!n || !room(b, ESCAPE_GROWTH * kept))
 		return;
-	b->n += escape_html(b->text + b->n, b->size - b->n - 1, text, n);
+	b->n += escape_html(b->text + b->n, b->size - b->n - 1, text, kept);
 	b->text[b->n] = '\0';
+	if (kept < n)
+		textbuf_f(b, "\xe2\x80\xa6 (%zu more bytes)", n - kept);
 }
 
 void textbuf_terminal(struct textbuf *b, const char *text)
@@ -111,4 +124,13 @@ void textbuf_time(struct textbuf *b, uint64_t t_ns)
 	text[10] = ' ';
 	text[23] = 'Z';
 	put(b, text, 24);
+}
+
+void textbuf_second(struct textbuf *b, uint64_t t_ns)
+{
+	char text[33];
+	jsonout_time_text(text, t_ns);
+	text[10] = ' ';
+	text[19] = 'Z';
+	put(b, text, 20);
 }

@@ -25,6 +25,7 @@ door()
 	case $1 in
 	pcap.h | pcap/*) echo "capture/source_live.c capture/bpf.c capture/linktype.c" ;;
 	zlib.h | zstd.h) echo "capture/zfile.c" ;;
+	librdkafka/*) echo "capture/evkafka.c" ;;
 	hiredis*) echo "capture/base/redis.c" ;;
 	ndpi*) echo "dissect/appid.c" ;;
 	openssl/*) echo "dissect/crypt.c detect/sinks/digest.c" ;;

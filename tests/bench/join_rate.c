@@ -46,7 +46,7 @@ static uint64_t start_of(uint64_t i)
 static int put_event(struct join *jn, uint64_t i, struct err *err)
 {
 	uint8_t buf[CELL_MAX_EVENT];
-	struct cell_event e = {.tuple = tuple_of(i), .t_us = start_of(i) + 1000, .principal = mix(i % 20) | 1, .id = mix(i * 3 + 7),
+	struct cell_event e = {.tuple = tuple_of(i), .t_us = start_of(i) + 1000, .principal = mix(i % 20) | 1, .ref = (uint32_t)mix(i * 3 + 7),
 			       .calibrated = true};
 	return join_put(jn, cell_tag(0, &e.tuple.local), buf, cell_pack_event(buf, &e), err);
 }

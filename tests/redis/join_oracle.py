@@ -137,7 +137,7 @@ def unpack_changes(b):
         who = [b[at + 1 + 8 * i:at + 9 + 8 * i] for i in range(n)]
         at += 1 + 8 * n
         n = b[at]
-        at += 1 + 16 * n
+        at += 1 + 12 * n
         yield source, fid, side, ver, grade.decode(), key, cause, rivals, set(who)
 
 

@@ -194,7 +194,7 @@ class World:
         remotes = [(bytes([20, 0, 0, i]), rng.choice([443, 53, 5353])) for i in range(1 if plain else rng.randrange(1, 3))]
         procs = [struct.pack(">Q", rng.getrandbits(64) | 1) for _ in range(rng.randrange(1, 4))]
         used = defaultdict(list)
-        ids = iter(rng.sample(range(1, 1 << 40), 400))
+        ids = iter(rng.sample(range(1, 1 << 32), 400))
         for _ in range(rng.randrange(1, 7)):
             ip, lport = rng.choice(ips), rng.choice(ports)
             remote = rng.choice(remotes)
@@ -240,7 +240,7 @@ class World:
         base = rng.choice([t[2] for t in f.taps])
         if self.events and rng.random() < 0.3:
             base = rng.choice(self.events).t
-        e = Event(ip=f.ip, lport=f.lport, remote=remote, proto=f.proto, p=p, id=struct.pack(">Q", number), t=near(rng, base),
+        e = Event(ip=f.ip, lport=f.lport, remote=remote, proto=f.proto, p=p, id=struct.pack(">I", number), t=near(rng, base),
                   cal=rng.random() < 0.5, found=rng.random() < 0.1)
         if e.found and remote is not None:
             e.t = min(near(rng, rng.choice([f.start, f.last])), f.start + 80 * 60 * S)
@@ -250,7 +250,7 @@ class World:
 
     def report(self, f, p, number):
         rng = self.rng
-        e = Event(ip=f.ip, lport=0, remote=f.remote, proto=f.proto, p=p, id=struct.pack(">Q", number), t=near(rng, f.start),
+        e = Event(ip=f.ip, lport=0, remote=f.remote, proto=f.proto, p=p, id=struct.pack(">I", number), t=near(rng, f.start),
                   cal=rng.random() < 0.5)
         if rng.random() < 0.5:
             e.t -= rng.choice([0, 600 * S, 3000 * S])

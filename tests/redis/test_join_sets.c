@@ -95,7 +95,7 @@ static const char *column(char **names, size_t n, char **values, const char *nam
 		if (strcmp(names[i], name) == 0)
 			return values[i];
 	fail_msg("no column %s", name);
-	return NULL;
+	return "";
 }
 
 static void add_side(char **names, size_t n, char **v)

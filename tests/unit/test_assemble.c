@@ -104,13 +104,14 @@ static void add__budget_used_up__refused_and_counted(void **state)
 	budget.max_bytes = 4096;
 	assemble_init(&a);
 	assemble_init(&b);
-	assert_true(assemble_add(&a, &budget, 0, &byte, 1));
-	assert_true(assemble_add(&b, &budget, 0, &byte, 1));
+	static const uint8_t block[2000] = {1};
+	assert_true(assemble_add(&a, &budget, 0, block, sizeof block));
+	assert_true(assemble_add(&b, &budget, 0, block, sizeof block));
 	assert_int_equal(budget.used_bytes, 4096);
 	assert_false(assemble_add(&b, &budget, 3000, &byte, 1));
 	assert_true(b.full);
 	assert_int_equal(budget.refused, 1);
-	assert_false(assemble_add(&a, &budget, 100, &byte, 1)); /* no room for the bitmap */
+	assert_false(assemble_add(&a, &budget, 2040, &byte, 1)); /* no room for the bitmap */
 	assert_true(a.full);
 	assert_int_equal(budget.refused, 2);
 	assemble_done(&a, &budget);
@@ -134,14 +135,17 @@ static void add__random_pieces__equal_to_oracle(void **state)
 		for (int i = 0; i < 60; i++) {
 			uint32_t pos = (uint32_t)(rand() % SIZE), n = (uint32_t)(rand() % 200);
 			n = n > SIZE - pos ? SIZE - pos : n;
+			bool conflicts = false;
 			for (uint32_t k = 0; k < n; k++) {
 				piece[k] = (uint8_t)((pos + k) * 7 + (rand() % 400 == 0));
 				if (have[pos + k])
-					differs |= want[pos + k] != piece[k];
+					conflicts |= want[pos + k] != piece[k];
 				else
 					want[pos + k] = piece[k];
 				have[pos + k] = true;
 			}
+			differs |= conflicts;
+			assert_int_equal(assemble_conflicts(&a, pos, piece, n), conflicts);
 			assemble_add(&a, &budget, pos, piece, n);
 			uint32_t ready = 0;
 			while (ready < SIZE && have[ready])

@@ -19,7 +19,7 @@ static const uint8_t event_bytes[] = {
 	'E', '1', 'b',                                  /* sum of the field 0x31b & 31 = 27 */
 	0, 0, 2, 43, 9,                                 /* bucket 555, field of 9 bytes */
 	'p', 2, 6, 0xc3, 0x50, 10, 0, 0, 1,             /* zone 2, TCP, port 50000, 10.0.0.1 */
-	1, 2, 3, 4, 5, 6, 7, 8,                         /* id */
+	5, 6, 7, 8,                                     /* low half of the id */
 	0, 0, 0, 0, 0, 0, 0, 9,                         /* principal */
 	0x3b, 0x9a, 0xca, 0x00,                         /* 1,000,000,000 us */
 	1 | 4 | 8,                                      /* calibrated, remote, stop */
@@ -33,7 +33,7 @@ static void pack_event__port_cell__as_described(void **state)
 	uint8_t buf[CELL_MAX_EVENT];
 	struct cell_event e = {.tuple = {.local = v4(1, 50000), .remote = v4(2, 443), .proto = 6, .zone = 2},
 			       .t_us = UINT64_C(1000000000000), .stop_us = UINT64_C(1000000000001), .principal = 9,
-			       .id = UINT64_C(0x0102030405060708), .calibrated = true};
+			       .ref = 0x05060708, .calibrated = true};
 	unsigned sum = 0;
 	for (size_t i = 8; i < 17; i++)
 		sum += event_bytes[i];
@@ -53,7 +53,7 @@ static void pack_event__serving_port__whole_tuple_in_field(void **state)
 	size_t n = cell_pack_event(buf, &e);
 	assert_int_equal(buf[7], 15);
 	assert_memory_equal(buf + 8, "s\0\6\x01\xbb\x0a\0\0\x02\xc3\x50\x0a\0\0\x01", 15);
-	assert_int_equal(n, 8 + 15 + 21);
+	assert_int_equal(n, 8 + 15 + 17);
 }
 
 static void hash__same_tuple__event_and_flow_meet(void **state)
@@ -108,7 +108,7 @@ static void tag__addresses__spread_and_zoned(void **state)
 static void unpack_change__cut_anywhere__refused(void **state)
 {
 	(void)state;
-	uint8_t b[45 + 1 + 8 + 1 + 16] = {0, 7};
+	uint8_t b[45 + 1 + 8 + 1 + 12] = {0, 7};
 	b[9] = 42;         /* flow id */
 	b[10] = 1;         /* side */
 	b[14] = 3;         /* version */
@@ -119,8 +119,8 @@ static void unpack_change__cut_anywhere__refused(void **state)
 	b[at_owners] = 1;
 	b[at_owners + 8] = 5;
 	b[at_owners + 9] = 1;
-	b[at_owners + 17] = 6;
-	memset(b + at_owners + 18, 0xff, 8); /* delta -1 */
+	b[at_owners + 13] = 6;
+	memset(b + at_owners + 14, 0xff, 8); /* delta -1 */
 	const uint8_t *at = b;
 	struct cell_change c;
 	assert_true(cell_unpack_change(&c, &at, b + sizeof b));
@@ -129,7 +129,7 @@ static void unpack_change__cut_anywhere__refused(void **state)
 	assert_int_equal(c.flow_id, 42);
 	assert_int_equal(c.version, 3);
 	assert_int_equal(c.owners[0], 5);
-	assert_int_equal(c.evidence[0].id, 6);
+	assert_int_equal(c.evidence[0].ref, 6);
 	assert_true(c.evidence[0].delta_us == -1);
 	for (size_t n = 0; n < sizeof b; n++) {
 		at = b;

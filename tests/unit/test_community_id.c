@@ -29,7 +29,7 @@ static const struct vector {
 	{"192.168.1.52", 54585, "8.8.8.8", 53, 17, "1:d/FP5EW3wiY1vCndhwleRRKHowQ="},         /* published */
 	{"10.1.24.4", 0, "198.51.100.9", 0, 47, "1:HeZYPF4am3gjKSADQ79KFUnHbLM="},
 	{"2001:db8::1", 5353, "2001:db8::1", 53, 17, "1:45ffAxVx6X1qj7iAJougK7IotEw="},
-	{"2001:db8:ffff::9", 443, "2001:db8::1", 50000, 6, "@V6@"},
+	{"2001:db8:ffff::9", 443, "2001:db8::1", 50000, 6, "1:CefXzMk8LqCm2xd8rAhqzjbQzOU="},
 	{"255.255.255.255", 1, "0.0.0.1", 65535, 17, "1:kKTZ3WhEC7xP7TIncrlHLkVYG5k="}, /* bytes compare unsigned */
 	{"10.0.0.1", 443, "10.0.0.1", 80, 6, "1:ha3Gdb1ffmoH0pMumBteoAOl/+U="},         /* ports break the tie */
 };

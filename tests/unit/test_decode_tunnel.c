@@ -318,6 +318,64 @@ static void geneve__ethernet_and_ip_with_options__inner_once(void **state)
 	}
 }
 
+/* preamble 0, HLEN words, binding 802.11, native or 802.3; flags as in the header's fourth octet. */
+static void add_capwap(uint32_t words, bool native, uint32_t flags)
+{
+	frame_u16(&f, words << 3);
+	frame_u16(&f, (2u | native) << 8 | flags);
+	frame_u32(&f, 0);
+	frame_fill(&f, 0x5a, words * 4 - 8);
+}
+
+static void add_wireless(uint32_t control, size_t extra)
+{
+	frame_u16(&f, control);
+	frame_fill(&f, 0x22, 22);
+	frame_fill(&f, 0, extra);
+	frame_u32(&f, 0xaaaa0300);
+	frame_u32(&f, 0x0800);
+}
+
+static void capwap__both_orders_of_frame_control_qos_and_8023__inner_once(void **state)
+{
+	(void)state;
+	/* data to the system, from it, QoS data with and without HT control; as sent and swapped */
+	static const struct {
+		uint32_t control;
+		size_t extra;
+	} cases[] = {{0x0801, 0}, {0x0802, 0}, {0x0811, 0}, {0x1108, 0}, {0x0208, 0},
+		     {0x8801, 2}, {0x0188, 2}, {0x8881, 6}, {0x8188, 6}};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		start_outer_udp(i % 2 ? 5247 : 41264, i % 2 ? 41264 : 5247);
+		add_capwap(2 + (uint32_t)i, true, 0x20);
+		add_wireless(cases[i].control, cases[i].extra);
+		add_plain_tcp(21);
+		assert_inner(decode_built(PACKET_LINK_ETHERNET), 21, 1);
+	}
+	start_outer_udp(41264, 5247);
+	add_capwap(2, false, 0);
+	frame_ethernet(&f, 0x0800);
+	add_plain_tcp(21);
+	assert_inner(decode_built(PACKET_LINK_ETHERNET), 21, 1);
+}
+
+static void capwap__not_readable__outer(void **state)
+{
+	(void)state;
+	/* encrypted, both DS bits, neither, a null frame, management, fragment of CAPWAP, keep-alive */
+	static const struct {
+		uint32_t control, flags;
+	} cases[] = {{0x0841, 0}, {0x0803, 0},    {0x0800, 0},   {0x4801, 0},
+		     {0x0001, 0}, {0x0801, 0x80}, {0x0801, 0x08}};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		start_outer_udp(41264, 5247);
+		add_capwap(2, true, cases[i].flags);
+		add_wireless(cases[i].control, 0);
+		add_plain_tcp(21);
+		assert_outer_udp(decode_built(PACKET_LINK_ETHERNET), 5247, 8 + 32 + 61);
+	}
+}
+
 static void geneve__not_one__outer(void **state)
 {
 	(void)state;
@@ -569,6 +627,8 @@ int main(void)
 		cmocka_unit_test(vxlan__inner_icmp_or_fragment__inner_verdict),
 		cmocka_unit_test(geneve__ethernet_and_ip_with_options__inner_once),
 		cmocka_unit_test(geneve__not_one__outer),
+		cmocka_unit_test(capwap__both_orders_of_frame_control_qos_and_8023__inner_once),
+		cmocka_unit_test(capwap__not_readable__outer),
 		cmocka_unit_test(gtpu__with_and_without_extensions__inner_once),
 		cmocka_unit_test(gtpu__echo_bad_length_or_zero_extension__outer),
 		cmocka_unit_test(teredo__both_headers_both_directions__inner_once),

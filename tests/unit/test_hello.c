@@ -139,6 +139,7 @@ static void parse__two_names__ambiguous_when_different(void **state)
 		assert_true(finish());
 		assert_string_equal(hello.sni, cases[i].sni);
 		assert_int_equal(hello.flags, cases[i].flags);
+		assert_string_equal(hello.sni_other, i == 1 ? "b.com" : "");
 		/* The same in one list. */
 		start();
 		build_u16(&body, 0);
@@ -229,6 +230,33 @@ static void parse__length_lies__refused_or_harmless(void **state)
 		body.at[lies[i].at] = lies[i].value;
 		assert_false(parse_bytes(body.at, body.n, 't'));
 	}
+}
+
+/* An extension behind the name claims more than there is. */
+static void part__broken_behind_the_name__name_told(void **state)
+{
+	(void)state;
+	start();
+	build_sni(&body, "upload.example.com", 18);
+	build_u16(&body, 0x47e3);
+	build_u16(&body, 0x4fc6);
+	build_zeros(&body, 30);
+	assert_false(finish());
+	assert_true(hello_parse_part(body.at, body.n, 't', &hello));
+	assert_string_equal(hello.sni, "upload.example.com");
+	assert_int_equal(hello.flags, HELLO_SNI | HELLO_CUT);
+	/* but not when it stands before the name, or in its middle */
+	start();
+	build_u16(&body, 0x47e3);
+	build_u16(&body, 0x4fc6);
+	build_sni(&body, "upload.example.com", 18);
+	assert_false(finish());
+	assert_false(hello_parse_part(body.at, body.n, 't', &hello));
+	body.n = 0;
+	build_hello(&body, "upload.example.com", 100);
+	size_t end = 2 + 32 + 33 + 10 + 2 + 2 + 9 + 18;
+	for (size_t n = 0; n <= body.n; n++)
+		assert_int_equal(hello_parse_part(body.at, n, 't', &hello), n >= end);
 }
 
 static void parse__session_id_of_33_bytes__refused(void **state)
@@ -391,6 +419,7 @@ int main(void)
 	    cmocka_unit_test(parse__broken_name_list__invalid_not_lost),
 	    cmocka_unit_test(parse__every_truncation__refused),
 	    cmocka_unit_test(parse__length_lies__refused_or_harmless),
+	    cmocka_unit_test(part__broken_behind_the_name__name_told),
 	    cmocka_unit_test(parse__session_id_of_33_bytes__refused),
 	    cmocka_unit_test(parse__versions__grease_ignored_drafts_settled),
 	    cmocka_unit_test(parse__ech__real_offer_told_from_grease),

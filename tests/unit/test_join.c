@@ -56,7 +56,7 @@ static struct cell_tuple tuple(unsigned i)
 
 static size_t make_event(uint8_t *buf, unsigned i, uint32_t *tag)
 {
-	struct cell_event e = {.tuple = tuple(i), .t_us = T_US, .principal = 5, .id = i + 1, .calibrated = true};
+	struct cell_event e = {.tuple = tuple(i), .t_us = T_US, .principal = 5, .ref = i + 1, .calibrated = true};
 	*tag = cell_tag(0, &e.tuple.local);
 	return cell_pack_event(buf, &e);
 }

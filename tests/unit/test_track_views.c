@@ -111,6 +111,23 @@ static void a16__keep_alives_and_probes__no_bytes(void **state)
 	talk_free(t);
 }
 
+static void a16__keep_alives_midstream__no_bytes(void **state)
+{
+	(void)state;
+	struct talk *t = talk_new((struct track_conf){0});
+	for (int i = 0; i < 5; i++) {
+		talk_tcp(t, 0, FRAME_ACK, 700, 1, 0);
+		talk_ack(t, 701);
+		t->ts_ns += 45 * second_ns;
+	}
+	talk_up(t, 701, 50);
+	talk_ack(t, 751);
+	const struct flow_facts *f = one_flow(t, 50);
+	assert_int_equal(f->up.gap_bytes, 0);
+	assert_false(f->flags & FACTS_UNCERTAIN);
+	talk_free(t);
+}
+
 static void a16__probe_taken__counted(void **state)
 {
 	(void)state;
@@ -348,6 +365,53 @@ static void a41__time_backwards__counted(void **state)
 	talk_free(t);
 }
 
+/* Captures put one behind the other, the older one last. */
+static void a41__older_capture_behind_a_newer__flows_whole(void **state)
+{
+	(void)state;
+	struct talk *t = open_talk();
+	talk_up(t, 1, 1000);
+	talk_ack(t, 1001);
+	const uint64_t newer_ns = t->ts_ns;
+	t->ts_ns -= 24 * 3600 * second_ns;
+	t->step_ns = second_ns / 2;
+	t->cport = 50001;
+	talk_handshake(t);
+	for (uint32_t i = 0; i < 20; i++) {
+		talk_up(t, 1 + i * 100, 100);
+		talk_ack(t, 101 + i * 100);
+	}
+	talk_close(t, 2001, 1);
+	assert_int_equal(t->told.n, 0);
+	/* the clock goes on: what lies behind ends as well, if later by one time */
+	t->cport = 50002;
+	t->ts_ns = newer_ns;
+	for (uint32_t i = 0; i < 140; i++) {
+		talk_up(t, 1 + i * 10, 10);
+		t->ts_ns += second_ns / 2;
+	}
+	assert_int_equal(t->told.n, 1);
+	const struct flow_facts *f = &t->told.at[0];
+	assert_int_equal(f->src.port, 50001);
+	assert_int_equal(f->reason, FACTS_REASON_FIN);
+	assert_int_equal(f->up.bytes, 2000);
+	assert_int_equal(f->up.packets, 24);
+	assert_int_equal(f->end_ns - f->start_ns, 45 * (second_ns / 2));
+	/* within the older one silence counts by its own time */
+	t->ts_ns = newer_ns - 24 * 3600 * second_ns;
+	t->cport = 50003;
+	talk_up(t, 1, 100);
+	t->ts_ns += 2 * 3600 * second_ns;
+	talk_up(t, 101, 100);
+	talk_end(t);
+	size_t parts = 0;
+	for (size_t i = 0; i < t->told.n; i++)
+		parts += t->told.at[i].src.port == 50003;
+	assert_int_equal(parts, 2);
+	no_byte_astray(t);
+	talk_free(t);
+}
+
 static void a41__one_stamp_far_ahead__table_stays(void **state)
 {
 	(void)state;
@@ -393,6 +457,7 @@ int main(void)
 	    cmocka_unit_test(a15__port_reused_after_end__two_flows),
 	    cmocka_unit_test(a15__reused_without_syn_ack_in_sight__two_flows),
 	    cmocka_unit_test(a16__keep_alives_and_probes__no_bytes),
+	    cmocka_unit_test(a16__keep_alives_midstream__no_bytes),
 	    cmocka_unit_test(a16__probe_taken__counted),
 	    cmocka_unit_test(a17__urgent__in_sequence_space),
 	    cmocka_unit_test(a19__midstream__since_first_sight),
@@ -406,6 +471,7 @@ int main(void)
 	    cmocka_unit_test(a25__other_udp__copy_only_with_other_tag_or_ttl),
 	    cmocka_unit_test(a28__sliced__exact),
 	    cmocka_unit_test(a41__time_backwards__counted),
+	    cmocka_unit_test(a41__older_capture_behind_a_newer__flows_whole),
 	    cmocka_unit_test(a41__one_stamp_far_ahead__table_stays),
 	    cmocka_unit_test(a41__hundred_agree__clock_moves),
 	};

@@ -22,7 +22,7 @@ static void owner__set_twice__last_told(void **state)
 	verdicts_owner(v, verdicts_get(v, 7), 1, &got);
 	assert_int_equal(got.grade, 'A');
 	assert_int_equal(got.owners[0], 9);
-	assert_int_equal(got.evidence[0].id, 5);
+	assert_int_equal(got.evidence[0].ref, 5);
 	assert_true(got.evidence[0].delta_us == -1200);
 	verdicts_owner(v, verdicts_get(v, 7), 0, &got);
 	assert_int_equal(got.grade, 'U');

@@ -1,0 +1,135 @@
+/* Several processes, one Redis: what others have to know of our processes is told, changes that others' events bring to our flows are
+ * read, and processes that others have seen get their names. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "detect/attrib/attrib_state.h"
+#include "detect/attrib/dictionary.h"
+#include "detect/attrib/outread.h"
+
+enum { WAITING = 4096 }; /* changes whose process is being asked for; one more is told without the name */
+
+struct attrib_share {
+	struct dictionary *dictionary;
+	struct outread *outread; /* NULL until the first flow: who has none has nothing to learn */
+	struct cell_change *waiting; /* ring */
+	size_t head, n_waiting;
+	bool resuming; /* told from the waiting list: not to be put back at its end */
+};
+
+static bool known_process(void *ctx, uint64_t principal, struct owner_process *ret)
+{
+	struct attrib *at = ctx;
+	uint64_t handle = proctab_by_principal(at->processes, principal);
+	return proctab_owner(at->processes, handle, identity_name(at->identity, proctab_device(at->processes, handle)), ret);
+}
+
+int attrib_share_init(struct attrib *at)
+{
+	struct attrib_share *sh = at->share = calloc(1, sizeof *sh);
+	if (!sh)
+		return -ENOMEM;
+	sh->dictionary = dictionary_new(&at->url, known_process, at);
+	sh->waiting = calloc(WAITING, sizeof *sh->waiting);
+	return sh->dictionary && sh->waiting ? 0 : -ENOMEM;
+}
+
+void attrib_share_done(struct attrib *at)
+{
+	struct attrib_share *sh = at->share;
+	if (!sh)
+		return;
+	dictionary_free(sh->dictionary);
+	outread_free(sh->outread);
+	free(sh->waiting);
+	free(sh);
+}
+
+void attrib_share_tell(struct attrib *at, uint64_t principal)
+{
+	struct owner_process p;
+	if (at->share && known_process(at, principal, &p))
+		dictionary_tell(at->share->dictionary, principal, &p, at->now_ns);
+}
+
+bool attrib_share_find(struct attrib *at, uint64_t principal, struct owner_process *ret)
+{
+	return at->share && dictionary_find(at->share->dictionary, principal, ret, at->now_ns) == DICTIONARY_FOUND;
+}
+
+/* Some owner's name is on its way. */
+static bool unsettled(struct attrib *at, const struct cell_change *c)
+{
+	struct owner_process p;
+	bool asked = false;
+	for (size_t i = 0; i < c->n_owners; i++)
+		asked |= !proctab_by_principal(at->processes, c->owners[i]) &&
+			 dictionary_find(at->share->dictionary, c->owners[i], &p, at->now_ns) == DICTIONARY_ASKED;
+	return asked;
+}
+
+bool attrib_share_defer(struct attrib *at, const struct cell_change *c)
+{
+	struct attrib_share *sh = at->share;
+	if (!sh || sh->resuming || sh->n_waiting == WAITING || !unsettled(at, c))
+		return false;
+	sh->waiting[(sh->head + sh->n_waiting++) % WAITING] = *c;
+	return true;
+}
+
+static void take_change(void *ctx, const struct cell_change *c)
+{
+	struct attrib *at = ctx;
+	if (c->source == at->source_id)
+		attrib_live_change(at, c);
+}
+
+static void resume(struct attrib *at)
+{
+	struct attrib_share *sh = at->share;
+	sh->resuming = true;
+	for (size_t n = sh->n_waiting; n--;) {
+		struct cell_change c = sh->waiting[sh->head];
+		sh->head = (sh->head + 1) % WAITING;
+		sh->n_waiting--;
+		if (unsettled(at, &c))
+			sh->waiting[(sh->head + sh->n_waiting++) % WAITING] = c;
+		else
+			attrib_live_change(at, &c);
+	}
+	sh->resuming = false;
+}
+
+int attrib_share_poll(struct attrib *at, struct err *err)
+{
+	struct attrib_share *sh = at->share;
+	if (!sh)
+		return 0;
+	if (!sh->outread && at->stats.flows)
+		sh->outread = outread_new(&at->url, take_change, at, at->now_ns);
+	int rc = dictionary_poll(sh->dictionary, at->now_ns, err);
+	if (sh->outread && rc == 0)
+		rc = outread_poll(sh->outread, at->now_ns, err);
+	resume(at);
+	return rc;
+}
+
+struct attrib_mark attrib_mark(const struct attrib *at)
+{
+	struct attrib_mark m = {.records = join_records(at->join)};
+	if (at->share)
+		m.processes = dictionary_told(at->share->dictionary);
+	return m;
+}
+
+bool attrib_stored(const struct attrib *at, struct attrib_mark mark)
+{
+	return join_stored(at->join) >= mark.records && (!at->share || dictionary_stored(at->share->dictionary) >= mark.processes);
+}
+
+size_t attrib_queued_bytes(const struct attrib *at)
+{
+	struct join_stats js;
+	join_stats(at->join, &js);
+	return js.queued_bytes;
+}
