@@ -19,8 +19,9 @@
  *  - the server's records count from the client's Finished on, or where that is not seen, from the end of its
  * own flight by the same rule, or after 64 KiB, which no certificate chain reaches. 0.5-RTT data is left out.
  *  - a record with room for two bytes is an alert (close_notify). Two equal records of a ticket's size right
- * after the handshake are tickets. KeyUpdate (5 bytes) cannot be told from the last chunk of an HTTP body and
- * counts.
+ * after the handshake are tickets, and once more two; with a client certificate, which a ticket then holds,
+ * they may be larger. After a server's flight without a certificate, which is a resumption, one is enough.
+ * KeyUpdate (5 bytes) cannot be told from the last chunk of an HTTP body and counts.
  *  - early data counts, unless no EndOfEarlyData followed: then it was refused and is sent again.
  * Together that is less than 1 KB off.
  *
@@ -43,6 +44,10 @@ enum {
 	FLIGHT_MAX_BYTES = 65536,
 	TICKET_MIN = 100,
 	TICKET_MAX = 1300,
+	TICKET_MAX_CLIENT_CERT = 6144,
+	TICKET_MAX_ALONE = 600,
+	TICKET_RECORDS = 4, /* of the server's first records may be */
+	COUNT_RESUMED = 15 * PHASE_COUNT_ONE,
 };
 
 /* SHA-256 of "HelloRetryRequest", RFC 8446 4.1.3 */
@@ -219,8 +224,12 @@ static uint32_t data_in(const struct tls_app *ta, uint32_t length)
 
 static void handshake_over(struct tls_app *ta)
 {
+	struct tls_app_dir *server = &ta->dir[!client_of(ta)];
+	const bool resumed = stage_of(server) == STAGE_FLIGHT && server->next && tls_records_kind_is_seen(ta);
 	stage_set(&ta->dir[0], STAGE_OPEN);
 	stage_set(&ta->dir[1], STAGE_OPEN);
+	if (resumed)
+		server->phase |= COUNT_RESUMED;
 }
 
 static uint32_t client_data(struct tls_app *ta, struct tls_app_dir *d, uint32_t length)
@@ -236,6 +245,8 @@ static uint32_t client_data(struct tls_app *ta, struct tls_app_dir *d, uint32_t 
 		return 0;
 	}
 	enum flight at = flight_take(ta, d, length);
+	if (stage_of(d) == STAGE_CERT)
+		ta->dir[0].flags |= FLAG0_CLIENT_CERT;
 	if (at == FLIGHT_INSIDE)
 		return 0;
 	handshake_over(ta);
@@ -246,6 +257,8 @@ static uint32_t server_data(struct tls_app *ta, struct tls_app_dir *d, uint32_t 
 {
 	enum tls_records_mode client = tls_records_mode(&ta->dir[client_of(ta)]);
 	if (client != MODE_START && client != MODE_OFF) {
+		if (length >= CERT_MIN)
+			stage_set(d, STAGE_CERT);
 		if (d->next < FLIGHT_MAX_BYTES)
 			return 0;
 		d->flags |= FLAG_ESTIMATED;
@@ -258,15 +271,31 @@ static uint32_t server_data(struct tls_app *ta, struct tls_app_dir *d, uint32_t 
 	return at == FLIGHT_BEHIND ? data_in(ta, length) : 0;
 }
 
+/* The server's record is a ticket or the second of a pair of them. */
+static bool is_ticket(const struct tls_app *ta, const struct tls_app_dir *d, uint32_t length, uint32_t data)
+{
+	const uint32_t max = ta->dir[0].flags & FLAG0_CLIENT_CERT ? TICKET_MAX_CLIENT_CERT : TICKET_MAX;
+	const unsigned before = count_of(d);
+	if (!tls_cipher_is_13(tls_records_kind(ta)) || length < TICKET_MIN || length > max)
+		return false;
+	if (before == COUNT_RESUMED / PHASE_COUNT_ONE)
+		return length <= TICKET_MAX_ALONE;
+	return before < TICKET_RECORDS && before % 2 && d->app_bytes == data;
+}
+
 /* Data of a server's record once the handshake is over: session tickets come first and in pairs of one size.
  */
 static uint32_t server_open(struct tls_app *ta, struct tls_app_dir *d, uint32_t length)
 {
-	uint32_t data = data_in(ta, length);
-	const bool second = count_of(d) == 1;
-	count_up(d);
-	if (!second || !tls_cipher_is_13(tls_records_kind(ta)) || length < TICKET_MIN ||
-	    length > TICKET_MAX || d->app_bytes != data)
+	const uint32_t data = data_in(ta, length);
+	const bool ticket = is_ticket(ta, d, length, data);
+	if (count_of(d) == COUNT_RESUMED / PHASE_COUNT_ONE) {
+		stage_set(d, STAGE_OPEN);
+		d->phase |= TICKET_RECORDS * PHASE_COUNT_ONE; /* no second chance */
+	} else if (count_of(d) < TICKET_RECORDS) {
+		count_up(d);
+	}
+	if (!ticket)
 		return data;
 	d->app_bytes = 0;
 	return 0;

@@ -26,9 +26,10 @@ enum {
 	FLAG0_EARLY_OFFERED = 0x08,
 	FLAG0_EARLY_SEEN = 0x10,
 	FLAG0_SHA384 = 0x20,
-	FLAG0_IV = 0x40,      /* TLS 1.1 and later: an explicit IV with CBC */
-	FLAG1_SWAPPED = 0x08, /* the responder is the TLS client */
-	FLAG1_KIND_SHIFT = 4, /* enum tls_cipher_kind in the upper half */
+	FLAG0_IV = 0x40,          /* TLS 1.1 and later: an explicit IV with CBC */
+	FLAG0_CLIENT_CERT = 0x80, /* the client's flight had a certificate */
+	FLAG1_SWAPPED = 0x08,     /* the responder is the TLS client */
+	FLAG1_KIND_SHIFT = 4,     /* enum tls_cipher_kind in the upper half */
 };
 
 /* tls_app_dir.state: in MODE_SYNC the data bytes of the record that ends at next; in MODE_LOST how far into

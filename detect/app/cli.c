@@ -13,12 +13,15 @@ static const char help[] =
 	"  leaktap -r FILE|DIR|-  [--endpoint SRC]... [options] [BPF ...]   replay captures once\n"
 	"  leaktap -i IFACE       [--endpoint SRC]... [options] [BPF ...]   live sensor; repeat -i for several\n"
 	"  leaktap hunt -r FILE --endpoint SRC --device NAME|IP --at TIME [--window 2m]\n"
+	"  leaktap ingest --redis URL SRC...                                endpoint events into Redis, no packets\n"
 	"  leaktap lists check FILE...                                      check watch lists, line:column\n"
 	"\n"
 	"input\n"
 	"  -r, --read FILE|DIR|-    capture (pcap, pcapng; plain, gzip, zstd); repeatable, merged by time\n"
 	"  -i, --interface IFACE    capture live; CAP_NET_RAW is enough\n"
 	"      --endpoint SRC       endpoint events: file, directory or - (Defender, Sysmon, Security; JSON or CSV)\n"
+	"                           ingest also takes redis-list:KEY, redis-stream:KEY and kafka://broker[,broker]/topic;\n"
+	"                           with one of these or a directory it runs until SIGTERM and follows what grows and rotates\n"
 	"      --tz ZONE            zone of exports that carry none: Europe/Berlin, +02:00, UTC\n"
 	"  -k                       verify checksums (off: offload would drop what was really sent)\n"
 	"\n"
@@ -250,6 +253,23 @@ static int check_inputs(struct cli *cli, struct err *err)
 	return 0;
 }
 
+/* What is left over are the sources. */
+static int take_sources(struct cli *cli, int argc, char **argv, struct err *err)
+{
+	for (int i = optind; i < argc; i++) {
+		int r = add_input(cli->endpoints, &cli->n_endpoints, CLI_MAX_INPUTS, "endpoint sources", argv[i], err);
+		if (r)
+			return r;
+	}
+	if (cli->n_captures || cli->n_ifaces)
+		return err_set(err, LT_EUSAGE, "ingest reads no packets: leave -r and -i out");
+	if (!cli->redis && !cli->test_config)
+		return err_set(err, LT_EUSAGE, "ingest needs --redis URL");
+	if (!cli->n_endpoints && !cli->test_config)
+		return err_set(err, LT_EUSAGE, "ingest needs a source: a file, a directory, -, redis-list:KEY, redis-stream:KEY, kafka://broker/topic");
+	return 0;
+}
+
 static int parse_lists(struct cli *cli, int argc, char **argv, struct err *err)
 {
 	if (argc < 4 || strcmp(argv[2], "check"))
@@ -278,6 +298,10 @@ static int parse_options(struct cli *cli, int argc, char **argv, struct err *err
 		if (r)
 			return r;
 	}
+	if (cli->command == CLI_INGEST)
+		return take_sources(cli, argc, argv, err);
+	if (cli->command == CLI_HELP || cli->command == CLI_VERSION)
+		return 0;
 	int r = take_filter(cli, argc, argv, err);
 	return r ? r : check_inputs(cli, err);
 }
@@ -296,6 +320,10 @@ int cli_parse(struct cli *cli, int argc, char **argv, struct err *err)
 		return parse_lists(cli, argc, argv, err);
 	if (!strcmp(argv[1], "hunt")) {
 		cli->command = CLI_HUNT;
+		return parse_options(cli, argc - 1, argv + 1, err);
+	}
+	if (!strcmp(argv[1], "ingest")) {
+		cli->command = CLI_INGEST;
 		return parse_options(cli, argc - 1, argv + 1, err);
 	}
 	return parse_options(cli, argc, argv, err);

@@ -8,7 +8,7 @@
 
 #include "capture/base/err.h"
 
-enum cli_command { CLI_REPLAY, CLI_LIVE, CLI_HUNT, CLI_LISTS_CHECK, CLI_HELP, CLI_USAGE, CLI_VERSION };
+enum cli_command { CLI_REPLAY, CLI_LIVE, CLI_HUNT, CLI_INGEST, CLI_LISTS_CHECK, CLI_HELP, CLI_USAGE, CLI_VERSION };
 
 enum { CLI_MAX_INPUTS = 1024, CLI_MAX_IFACES = 16 };
 
@@ -19,7 +19,7 @@ struct cli {
 	size_t n_captures;
 	const char *ifaces[CLI_MAX_IFACES];
 	size_t n_ifaces;
-	const char *endpoints[CLI_MAX_INPUTS];
+	const char *endpoints[CLI_MAX_INPUTS]; /* of ingest: its sources */
 	size_t n_endpoints;
 	const char *files[CLI_MAX_INPUTS]; /* lists check */
 	size_t n_files;

@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "detect/app/cli.h"
+#include "detect/app/ingest.h"
 #include "detect/app/live.h"
 #include "detect/app/log.h"
 #include "detect/app/replay.h"
@@ -49,6 +50,8 @@ int main(int argc, char **argv)
 		return lists_check(&cli);
 	case CLI_LIVE:
 		return live_main(&cli);
+	case CLI_INGEST:
+		return ingest_main(&cli);
 	case CLI_HUNT:
 	case CLI_REPLAY:
 		break;

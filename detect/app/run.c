@@ -10,6 +10,7 @@
 #include "capture/base/clock.h"
 #include "detect/app/hunt.h"
 #include "detect/app/log.h"
+#include "detect/app/state.h"
 #include "detect/app/summary.h"
 
 volatile int run_stop, run_tell;
@@ -98,7 +99,10 @@ static int open_outlets(struct run *run, struct err *err)
 		sc.feed_list = run->config.feed_list;
 		sc.feed_channel = run->config.feed_channel;
 		sc.feed_maxlen = run->config.feed_maxlen;
-		r = outlets_add(&run->outlets, "feed", &sc, err);
+		char spool[1024];
+		if (run->live && state_given() && !(r = state_path(spool, sizeof spool, "feed", run->config.sensor, err)))
+			sc.feed_spool = spool;
+		r = r ? r : outlets_add(&run->outlets, "feed", &sc, err);
 	}
 	return r;
 }

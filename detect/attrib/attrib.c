@@ -63,7 +63,10 @@ static int open_join(struct attrib *at, const struct attrib_conf *conf, struct e
 		.fn = take_change,
 		.ctx = at,
 	};
-	return join_open(&at->join, &jc, err);
+	rc = join_open(&at->join, &jc, err);
+	if (rc == 0 && conf->live && conf->redis && attrib_share_init(at))
+		rc = err_set(err, -ENOMEM, "out of memory");
+	return rc;
 }
 
 int attrib_new(struct attrib **ret_at, const struct attrib_conf *conf, struct err *err)
@@ -90,6 +93,7 @@ void attrib_free(struct attrib *at)
 {
 	if (!at)
 		return;
+	attrib_share_done(at);
 	join_close(at->join);
 	server_stop(at->server);
 	attrib_live_done(at);
@@ -212,7 +216,7 @@ static void fill_process(struct attrib *at, uint64_t principal, struct owner_pro
 {
 	uint64_t handle = proctab_by_principal(at->processes, principal);
 	const char *device = identity_name(at->identity, proctab_device(at->processes, handle));
-	if (!proctab_owner(at->processes, handle, device, ret))
+	if (!proctab_owner(at->processes, handle, device, ret) && !attrib_share_find(at, principal, ret))
 		*ret = (struct owner_process){.principal = principal};
 }
 

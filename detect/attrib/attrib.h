@@ -88,6 +88,15 @@ bool attrib_owner(struct attrib *at, uint64_t flow_id, enum attrib_side side, st
 typedef void attrib_fn(void *ctx, uint64_t flow_id, enum attrib_side side, uint32_t version, const struct owner *owner);
 int attrib_poll(struct attrib *at, uint64_t now_ns, attrib_fn *fn, void *ctx, struct err *err);
 
+/* Live: a mark stands behind all events and flows given so far; stored: Redis has everything before it. */
+struct attrib_mark {
+	uint64_t records, processes;
+};
+struct attrib_mark attrib_mark(const struct attrib *at);
+bool attrib_stored(const struct attrib *at, struct attrib_mark mark);
+/* Live: what waits for Redis. At 64 MiB records are refused; who can wait gives none before it has sunk. */
+size_t attrib_queued_bytes(const struct attrib *at);
+
 /* Archives made by the same process tree in [from_ns, to_ns], newest first; returns how many (at most max). Strings borrowed until free. */
 size_t attrib_archives(struct attrib *at, uint64_t principal, uint64_t from_ns, uint64_t to_ns, struct attrib_archive *ret, size_t max);
 

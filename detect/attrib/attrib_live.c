@@ -190,6 +190,7 @@ static void ship_event(struct attrib *at, const struct procevent *ev, uint32_t d
 		e.last_us = e.t_us + (ev->time_end_ns > ev->time_ns ? (ev->time_end_ns - ev->time_ns) / 1000 : 0);
 	if (!e.principal || ev->kind == PROCEVENT_INSPECT)
 		return;
+	attrib_share_tell(at, e.principal);
 	keep_evidence(at->on_line, ev, &e);
 	if (ev->kind != PROCEVENT_AGGREGATED)
 		offer(at, &e, false);
@@ -345,6 +346,8 @@ void attrib_live_change(void *ctx, const struct cell_change *c)
 	struct flow *f = find_flow(at->on_line, c->flow_id, false);
 	if (f && f->grade[c->side] && c->version <= f->version[c->side])
 		return; /* told already: an answer to a batch sent twice */
+	if (attrib_share_defer(at, c))
+		return;
 	if (f) {
 		f->version[c->side] = c->version;
 		f->grade[c->side] = c->grade;
@@ -376,7 +379,7 @@ int attrib_poll(struct attrib *at, uint64_t now_ns, attrib_fn *fn, void *ctx, st
 	struct attrib_live *lv = at->on_line;
 	if (!lv)
 		return err_set(err, -EINVAL, "polling is for live use");
-	lv->now_ns = now_ns;
+	lv->now_ns = at->now_ns = now_ns;
 	lv->fn = fn;
 	lv->ctx = ctx;
 	if (lv->devices_unified != identity_count(at->identity) && (lv->scan & 63) == 0) {
@@ -384,6 +387,8 @@ int attrib_poll(struct attrib *at, uint64_t now_ns, attrib_fn *fn, void *ctx, st
 		lv->devices_unified = identity_count(at->identity);
 	}
 	int rc = join_pump(at->join, now_ns, err);
+	int shared = attrib_share_poll(at, rc ? NULL : err);
+	rc = rc ? rc : shared;
 	for (unsigned i = 0; i < SCAN_SETS * WAYS; i++) {
 		struct flow *f = &lv->flows[(lv->scan * SCAN_SETS % SETS) * WAYS + i];
 		if (f->due_ns && now_ns >= f->due_ns)

@@ -17,6 +17,7 @@
 #define ATTRIB_REPEAT_US INT64_C(2000000)             /* one process, one 5-tuple, one source: one event */
 
 struct attrib_live;
+struct attrib_share;
 
 struct attrib {
 	bool live, settled;
@@ -41,6 +42,8 @@ struct attrib {
 	size_t n_row_slots;
 
 	struct attrib_live *on_line; /* live */
+	struct attrib_share *share;  /* live, with a Redis of the user's: others may use it too */
+	uint64_t now_ns;             /* of the last poll */
 };
 
 /* Ledger of one flow record; the record's delta is spread over 5-minute buckets by its minutes. */
@@ -68,5 +71,15 @@ int attrib_live_flow(struct attrib *at, const struct attrib_flow *flow);
 size_t attrib_live_archives(struct attrib *at, uint64_t handle, uint64_t from_ns, uint64_t to_ns, struct attrib_archive *ret,
 			    size_t max);
 void attrib_live_change(void *ctx, const struct cell_change *change);
+
+int attrib_share_init(struct attrib *at); /* -ENOMEM */
+void attrib_share_done(struct attrib *at);
+/* Others will have to know this process of ours by name. */
+void attrib_share_tell(struct attrib *at, uint64_t principal);
+/* A process that others told of. */
+bool attrib_share_find(struct attrib *at, uint64_t principal, struct owner_process *ret);
+/* True: an owner's name is being asked for, and the change will be told again by attrib_live_change when it is there, or 2 s later. */
+bool attrib_share_defer(struct attrib *at, const struct cell_change *c);
+int attrib_share_poll(struct attrib *at, struct err *err);
 
 #endif

@@ -29,6 +29,7 @@ struct batch {
 	uint32_t tag;
 	uint64_t seq; /* 0 until first sent */
 	bool again;   /* sent before, the answer never came */
+	uint64_t before; /* records taken before its first */
 	uint64_t opened_ns;
 	size_t n, bytes, size;
 	uint32_t ends[BATCH_RECORDS];
@@ -180,6 +181,24 @@ void join_stats(const struct join *jn, struct join_stats *ret)
 	*ret = jn->stats;
 }
 
+uint64_t join_records(const struct join *jn)
+{
+	return jn->stats.records;
+}
+
+uint64_t join_stored(const struct join *jn)
+{
+	uint64_t least = jn->stats.records;
+	for (size_t i = 0; i < CELL_TAGS; i++)
+		if (jn->open[i] && jn->open[i]->before < least)
+			least = jn->open[i]->before;
+	for (const struct batch *b = jn->ready.head; b; b = b->next)
+		least = b->before < least ? b->before : least;
+	for (const struct batch *b = jn->sent.head; b; b = b->next)
+		least = b->before < least ? b->before : least;
+	return least;
+}
+
 static void close_batch(struct join *jn, uint32_t tag)
 {
 	if (!jn->open[tag])
@@ -201,6 +220,7 @@ static bool append_record(struct join *jn, uint32_t tag, const uint8_t *record, 
 		if (!b)
 			return false;
 		b->tag = tag;
+		b->before = jn->stats.records;
 		jn->open[tag] = b;
 		jn->open_n++;
 	}

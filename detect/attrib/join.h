@@ -47,6 +47,10 @@ bool join_offer(struct join *jn, uint32_t tag, const uint8_t *record, size_t n);
 /* Sends what is due (full batches, and all older than 200 ms), reads what has come, reconnects when the time is right. */
 int join_pump(struct join *jn, uint64_t now_ns, struct err *err);
 
+/* Records taken so far, and how many of the first of them are all in Redis. */
+uint64_t join_records(const struct join *jn);
+uint64_t join_stored(const struct join *jn);
+
 void join_stats(const struct join *jn, struct join_stats *ret);
 
 #endif

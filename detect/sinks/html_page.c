@@ -32,7 +32,8 @@ static const char style[] =
 	".rail{stroke:var(--line);stroke-width:1}.stem{stroke:var(--line);stroke-dasharray:2 3}.m-process,.m-connect{fill:var(--soft)}.m-file{fill:var(--med)}"
 	".m-upload,rect.up{fill:var(--up)}.m-download,rect.down{fill:var(--down)}g.other{opacity:.45}"
 	"@media print{:root{--ink:#000;--paper:#fff;--soft:#444;--line:#bbb;--wash:#fff;--up:#c2410c;--down:#1f5f9e;--high:#b42318;--med:#a4490a;--low:#175cd3}"
-	"body{font-size:12px}main{max-width:none;padding:0}.verdict{font-size:14px}table{font-size:10.5px}.wide{overflow:visible}.verdict a{display:none}"
+	"body{font-size:11px}main{padding:0}h1{font-size:20px}h2{font-size:15px;margin-top:20px}h3{font-size:12px}.verdict{font-size:13px}.verdict a{display:none}"
+	"table{font-size:9px}th,td{padding-right:6px}th,td.w{white-space:normal}td.t{min-width:10em}.note,td small,td.why,code{font-size:9px}.wide{overflow:visible}"
 	"h2,h3{break-after:avoid}svg,.verdict,tr{break-inside:avoid}svg,.tag,.verdict{print-color-adjust:exact;-webkit-print-color-adjust:exact}}";
 
 void html_head(struct textbuf *b)

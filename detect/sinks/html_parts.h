@@ -15,7 +15,7 @@ struct html_flow {
 	char name[128], process[64], device[64];
 };
 
-enum { HTML_MAX_FLOWS = 20000, HTML_MAX_TEXT = 2000 };
+enum { HTML_MAX_FLOWS = 20000, HTML_MAX_TEXT = 1000 };
 
 struct html_flows {
 	struct html_flow *list;

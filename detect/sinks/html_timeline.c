@@ -9,7 +9,7 @@
 #include "detect/sinks/html_parts.h"
 #include "detect/sinks/jsonout.h"
 
-enum { WIDTH = 1040, LEFT = 84, RIGHT = 16, LANE = 28, LANES = 3, BARS = 150, NAMES = 16, FOOT = 22, MARK = 9 };
+enum { WIDTH = 1040, LEFT = 84, RIGHT = 16, LANE = 28, LANES = 3, BARS = 150, NAMES = 16, FOOT = 22, MARK = 9, TITLE = 200 };
 
 struct axis {
 	uint64_t from_ns, to_ns;
@@ -76,7 +76,7 @@ static void put_mark(struct textbuf *b, const struct finding_time *t, size_t num
 	textbuf_f(b, "<g><title>");
 	textbuf_time(b, t->t_ns);
 	textbuf_put(b, " ");
-	textbuf_html(b, t->text, HTML_MAX_TEXT);
+	textbuf_html(b, t->text, TITLE);
 	textbuf_f(b, "</title><circle class=\"m-%s\" cx=\"%d\" cy=\"%d\" r=\"%d\"/>", class_of(t->kind), x, y, MARK);
 	textbuf_f(b, "<text class=\"no\" x=\"%d\" y=\"%d\" text-anchor=\"middle\">%zu</text></g>\n", x, y + 4, number);
 }

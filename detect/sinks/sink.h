@@ -46,6 +46,7 @@ struct sink_conf {
 	size_t n_inputs;
 	const char *feed_stream, *feed_list, *feed_channel; /* feed; NULL = off, stream NULL = leaktap:feed */
 	uint64_t feed_maxlen;
+	const char *feed_spool; /* live: directory where lines wait for Redis, also over a restart; NULL: they wait in memory */
 	const char *hunt_device; /* hunt: name or address, and the window */
 	uint64_t hunt_from_ns, hunt_to_ns;
 	bool live;              /* a sink whose far end is slow must drop and count; in replay it may wait */

@@ -12,7 +12,7 @@
 #include "detect/sinks/html_parts.h"
 #include "detect/sinks/sinks.h"
 
-enum { FINDINGS_MAX = 200, DETAIL_BYTES = 600 << 10, PAGE_BYTES = 900 << 10 };
+enum { FINDINGS_MAX = 200, SENTENCE_BYTES = 250 << 10, DETAIL_BYTES = 700 << 10, PAGE_BYTES = 900 << 10 };
 
 /* The newest version of a finding, written; the numbers come when all are known. */
 struct told {
@@ -135,20 +135,21 @@ static void put_text(struct textbuf *page, struct textbuf *part)
 
 static void sentences(struct sink *s, struct textbuf *page)
 {
-	for (size_t i = 0; i < s->n_kept; i++) {
+	size_t i = 0;
+	for (; i < s->n_kept && page->n < SENTENCE_BYTES; i++) {
 		struct told *t = s->findings[i];
 		textbuf_f(page, "<p class=\"verdict s%u\"><span class=\"tag\">%s</span>", t->severity, html_severity(t->severity));
 		put_text(page, &t->sentence);
 		textbuf_f(page, " <a href=\"#f-%s\">evidence %zu</a></p>\n", t->id, i + 1);
 	}
-	if (s->n_findings > s->n_kept)
-		textbuf_f(page, "<p>%llu more findings are in the records.</p>\n", (unsigned long long)(s->n_findings - s->n_kept));
+	if (s->n_findings > i)
+		textbuf_f(page, "<p>%llu more findings are in the records.</p>\n", (unsigned long long)(s->n_findings - i));
 }
 
 static void details(struct sink *s, struct textbuf *page)
 {
 	size_t i = 0;
-	for (; i < s->n_kept && page->n < DETAIL_BYTES; i++) {
+	for (; i < s->n_kept && (!i || page->n + s->findings[i]->detail.n < DETAIL_BYTES); i++) {
 		struct told *t = s->findings[i];
 		textbuf_f(page, "<h2 id=\"f-%s\">%zu. ", t->id, i + 1);
 		textbuf_html(page, t->title, HTML_MAX_TEXT);

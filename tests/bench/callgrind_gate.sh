@@ -1,6 +1,6 @@
 #!/bin/sh
-# Instructions per packet must not grow unseen: compares each workload's with tests/bench/instructions.expected, 10 % up or down. A build
-# without sanitizers is made for it. Exit 77: valgrind is missing, a skip.
+# Instructions per packet must not grow unseen: compares each workload's with tests/bench/instructions.expected. The margin of 15 % is for
+# other versions of libc and libcrypto. A build without sanitizers is made for it. Exit 77: valgrind is missing, a skip.
 #
 #   callgrind_gate.sh BUILD      BUILD: folder to build in; --write after it: write the file anew
 set -eu
@@ -26,12 +26,11 @@ while read -r name want; do
 	case $name in '#'*) continue ;; esac
 	got=$(sh tests/bench/slope.sh "$build" "$name")
 	echo "$name: $got instructions per packet, expected $want"
-	if [ "$got" -gt $((want * 110 / 100)) ]; then
-		echo "FAILED: $name costs more than 10 % above what is expected"
+	if [ "$got" -gt $((want * 115 / 100)) ]; then
+		echo "FAILED: $name costs more than 15 % above what is expected"
 		status=1
-	elif [ "$got" -lt $((want * 90 / 100)) ]; then
-		echo "FAILED: $name costs less than 90 % of what is expected; write the new number down (callgrind_gate.sh BUILD --write)"
-		status=1
+	elif [ "$got" -lt $((want * 85 / 100)) ]; then
+		echo "$name has become cheaper: write the new number down (callgrind_gate.sh BUILD --write)"
 	fi
 done <"$expected"
 exit "$status"

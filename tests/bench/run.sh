@@ -9,6 +9,7 @@
 # BENCH_DIR: where the workloads go and stay; default: a temporary folder that is removed
 # BENCH_RUNS (5): rounds that count, after one that does not
 # BENCH_PEERS ("ndpiReader softflowd suricata"): others to run where installed; tshark may be added
+# BENCH_BUILD (build/bench): folder to build in
 # BENCH_SLOPE=0: without instructions per packet (valgrind)
 set -eu
 cd "$(dirname "$0")/../.."
@@ -20,11 +21,15 @@ if [ "${1:-}" = --install ]; then
 	need_packages "measure it" python3 valgrind libndpi-bin softflowd
 fi
 
-build=build/bench
-cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo >"${TMPDIR:-/tmp}/leaktap-bench.$$" ||
-	{ cat "${TMPDIR:-/tmp}/leaktap-bench.$$"; exit 1; }
-rm -f "${TMPDIR:-/tmp}/leaktap-bench.$$"
-ninja -C "$build" leaktap bench_yardstick bench_genload | tail -n 1
+build=${BENCH_BUILD:-build/bench}
+log="${TMPDIR:-/tmp}/leaktap-bench.$$"
+if ! { cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DLEAKTAP_TESTS=ON -DCMAKE_INTERPROCEDURAL_OPTIMIZATION=ON &&
+	ninja -C "$build" leaktap bench_yardstick bench_genload; } >"$log" 2>&1; then
+	cat "$log"
+	rm -f "$log"
+	exit 1
+fi
+rm -f "$log"
 
 if [ -n "${BENCH_DIR:-}" ]; then
 	loads=$BENCH_DIR

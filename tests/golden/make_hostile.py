@@ -141,10 +141,10 @@ def main():
     cap, ev = Capture(), Events()
     ps = ev.by("powershell.exe", 4100, "powershell -c \"" + MARKUP.format("cmd") + "\" " + ESC + BIDI + " =1+1|calc ${jndi:ldap://x} %n%s " + "A" * 3000,
                "eve<b>" + BIDI + "&amp;", "cmd</title><script>alert('parent')</script>.exe")
-    odd = ev.by(MARKUP.format("image") + ".exe", 4200, "\u2028\u2029\ufeff\x85" + ESC, "o'\"`user", "javascript:alert(1)")
-    tls_upload(cap, START, 50001, "20.60.133.132", b"dropzone.blob.core.windows.net", 60000)
-    tls_upload(cap, START + 2, 50002, "20.60.133.132", b"<img/src=x onerror=alert(2)>\x1b[31m\xff\xc0\xaf.evil.example", 70000)
-    http_upload(cap, START + 4, 50003, "203.0.113.9", b"\"><script>alert('host')</script>\x1b[5m\xe2\x80\xae.example", 80000)
+    odd = ev.by("x' onerror='alert(&quot;image&quot;)&lt;.exe", 4200, "\u2028\u2029\ufeff\x85" + ESC, "o'\"`user", "javascript:alert(1)")
+    tls_upload(cap, START, 50001, "20.60.133.132", b"dropzone.blob.core.windows.net", 6000)
+    tls_upload(cap, START + 2, 50002, "20.60.133.132", b"<img/src=x onerror=alert(2)>\x1b[31m\xff\xc0\xaf.evil.example", 7000)
+    http_upload(cap, START + 4, 50003, "203.0.113.9", b"\"><script>alert('host')</script>\x1b[5m\xe2\x80\xae.example", 8000)
     ev.row("DeviceFileEvents", START - 2, ActionType="FileCreated", FileName="\"><script>alert('zip')</script>" + BIDI + ".zip",
            FolderPath="C:\\x\\\"><script>alert('zip')</script>" + BIDI + ".zip", FileSize=60000, **ps)
     ev.connect(START + 0.02, 50001, "20.60.133.132", 443, "dropzone.blob.core.windows.net", **ps)

@@ -249,6 +249,54 @@ static void add__tls12_cbc__within_a_block_a_record(void **state)
 	assert_in_range(s.up, 20 * (1000 - 16), 20 * (1000 + 16));
 }
 
+/* A ticket holds the client's certificate; a server may send four; a resumption has no certificate of the
+ * server's and one ticket. */
+static void add__tls13__tickets_of_other_servers__left_out(void **state)
+{
+	(void)state;
+	handshake13(SUITE_13_SHA256, true, false);
+	for (int i = 0; i < 2; i++)
+		record(SERVER, 23, 2249, NULL, 0);
+	data(CLIENT, 300, 17);
+	data(SERVER, 180, 17);
+	struct said s = run(1448, 65535);
+	assert_int_equal(s.up, 300);
+	assert_int_equal(s.down, 180);
+	handshake13(SUITE_13_SHA256, false, false);
+	for (int i = 0; i < 4; i++)
+		record(SERVER, 23, 217, NULL, 0);
+	data(CLIENT, 300, 17);
+	data(SERVER, 180, 17);
+	s = run(1448, 65535);
+	assert_int_equal(s.down, 180);
+	begin();
+	client_hello();
+	server_hello(SUITE_13_SHA256, false);
+	ccs(SERVER);
+	record(SERVER, 23, 23, NULL, 0);
+	record(SERVER, 23, 53, NULL, 0);
+	ccs(CLIENT);
+	record(CLIENT, 23, 53, NULL, 0);
+	turn_ends();
+	record(SERVER, 23, 233, NULL, 0);
+	data(CLIENT, 300, 17);
+	data(SERVER, 180, 17);
+	s = run(1448, 65535);
+	assert_int_equal(s.up, 300);
+	assert_int_equal(s.down, 180);
+}
+
+/* Equal records that no ticket is as large as: data from the first on. */
+static void add__tls13__equal_data_records__count(void **state)
+{
+	(void)state;
+	handshake13(SUITE_13_SHA256, false, false);
+	data(CLIENT, 300, 17);
+	for (int i = 0; i < 4; i++)
+		data(SERVER, 1400, 17);
+	assert_int_equal(run(1448, 65535).down, 4 * 1400);
+}
+
 static void add__tls13__handshake_and_tickets_left_out(void **state)
 {
 	(void)state;
@@ -685,6 +733,8 @@ int main(void)
 	    cmocka_unit_test(add__tls12_chacha__sixteen_bytes_a_record),
 	    cmocka_unit_test(add__tls12_cbc__within_a_block_a_record),
 	    cmocka_unit_test(add__tls13__handshake_and_tickets_left_out),
+	    cmocka_unit_test(add__tls13__tickets_of_other_servers__left_out),
+	    cmocka_unit_test(add__tls13__equal_data_records__count),
 	    cmocka_unit_test(add__tls13_client_auth_in_one_record__next_record_counts),
 	    cmocka_unit_test(add__hello_retry__second_server_hello_decides),
 	    cmocka_unit_test(add__early_data_taken__counts_with_the_rest),

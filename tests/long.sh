@@ -1,0 +1,116 @@
+#!/bin/sh
+# The long forms of the tests, by one command: long.sh wire|join|all. Every part appends a line to tests/ledger.tsv: time, commit, part, figures, seconds,
+# result. Safe to repeat. Output is in build/long/.
+#   LEAKTAP_SCHEDULES=n   TCP schedules of the property test (100,000)
+#   LEAKTAP_SEED=n        their first seed (of the clock)
+#   LEAKTAP_SPLITS=n      random splits for each hello (10,000)
+#   LEAKTAP_FUZZ_S=n      CPU seconds for each fuzz target (60)
+#   LEAKTAP_PARTS="a b"   only these parts
+#   LEAKTAP_BUILD=dir     a build that is there already, instead of the asan preset
+set -eu
+cd "$(dirname "$0")/.."
+. deploy/packages.sh
+what=${1:-}
+case $what in
+wire | join | all) ;;
+*) echo "usage: $0 wire|join|all" >&2; exit 2 ;;
+esac
+ledger=tests/ledger.tsv logs=build/long failed=0 build=${LEAKTAP_BUILD:-build/asan}
+commit=$(git rev-parse --short HEAD 2>/dev/null || echo none)
+[ -z "$(git status --porcelain 2>/dev/null)" ] || commit=$commit+
+mkdir -p "$logs"
+[ -s "$ledger" ] || printf 'time\tcommit\tpart\tfigures\tseconds\tresult\n' >"$ledger"
+
+wanted()
+{
+	[ -z "${LEAKTAP_PARTS:-}" ] && return 0
+	case " $LEAKTAP_PARTS " in
+	*" $1 "*) return 0 ;;
+	esac
+	return 1
+}
+
+record() # part figures seconds result
+{
+	printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$commit" "$1" "$2" "$3" "$4" | tee -a "$ledger"
+	case $4 in ok | skipped) ;; *) failed=1 ;; esac
+}
+
+# part NAME FIGURES COMMAND...: FIGURES picks the lines of the output that are the result (extended regular expression)
+part()
+{
+	name=$1 figures=$2
+	shift 2
+	wanted "$name" || wanted "${name%%_*}" || return 0
+	begin=$(date +%s) status=0
+	"$@" >"$logs/$name.log" 2>&1 || status=$?
+	case $status in
+	0) result=ok ;;
+	77) result=skipped ;;
+	*) result="failed ($status), see $logs/$name.log" ;;
+	esac
+	record "$name" "$(grep -E "$figures" "$logs/$name.log" | tail -n 4 | tr '\t\n' '  ' | cut -c1-300)" $(($(date +%s) - begin)) "$result"
+}
+
+wire_parts()
+{
+	# Each run takes other schedules, and says which.
+	part schedules '^schedules|holes' env LEAKTAP_SCHEDULES="${LEAKTAP_SCHEDULES:-100000}" \
+		LEAKTAP_SEED="${LEAKTAP_SEED:-$(date +%s)}" "$build/test_tcpacct_property"
+	part splits 'hellos|splits|PASSED' env LEAKTAP_SPLITS="${LEAKTAP_SPLITS:-10000}" LEAKTAP_QUIC_STEP=1 "$build/test_hello_split"
+	part names '(right|wrong|explained) ' python3 tests/accept/names.py "$build/leaktap"
+	part captures ': (ok|WRONG|survived)' python3 tests/accept/captures.py "$build/leaktap"
+	part bytes_names 'captures,' python3 tests/accept/bytes_names.py "$build/leaktap"
+	part wire_rows ': ' python3 tests/accept/wire.py "$build/leaktap"
+	part decode_tshark 'frames|equal|differ' sh tests/decode_tshark.sh "$build/decode_dump"
+	if [ -f tests/live/truth.py ]; then
+		part live 'live truth|SKIP|exact' env LEAKTAP_LONG=1 python3 tests/live/truth.py "$build/leaktap"
+	fi
+	thread_parts
+	fuzz_parts
+}
+
+join_parts()
+{
+	part join '^(total|A or B)' python3 tests/accept/join.py "$build/leaktap"
+	part vmconnection ': (ok|WRONG)' python3 tests/accept/vmconnection.py "$build/leaktap"
+	part redis 'tests (passed|failed)' ctest --test-dir "$build" -R '^redis' --no-tests=ignore
+}
+
+# What runs on more than one thread, under ThreadSanitizer.
+thread_parts()
+{
+	wanted threads || return 0
+	build_preset tsan
+	part threads 'tests (passed|failed)' env TSAN_OPTIONS=halt_on_error=1 \
+		ctest --preset tsan -R '^unit\.(ring|spsc|evsource|evredis|evkafka|evfollow|source_live|zfile|worker|feeder)$'
+}
+
+fuzz_parts()
+{
+	wanted fuzz || return 0
+	command -v clang-14 >/dev/null || need_packages "fuzz" clang-14 libclang-rt-14-dev
+	mkdir -p build/fuzz
+	targets=$(sed -n 's/^leaktap_fuzz(\([a-z0-9_]*\) .*/\1/p' tests/fuzz/CMakeLists.txt)
+	# shellcheck disable=SC2046 # a list of names
+	if ! { cmake --preset fuzz && cmake --build --preset fuzz --target $(echo "$targets" | sed 's/^/fuzz_/'); } >"$logs/fuzz_build.log" 2>&1; then
+		record fuzz "" 0 "failed (build), see $logs/fuzz_build.log"
+		return 0
+	fi
+	for target in $targets; do
+		# What earlier runs found is kept beside the build and begun with.
+		mkdir -p "build/fuzz/corpus/$target"
+		part "fuzz_$target" '^(stat::number_of_executed_units|SUMMARY)|cov: [0-9]+ ft: [0-9]+ .*DONE|DONE ' \
+			"build/fuzz/fuzz_$target" -max_total_time="${LEAKTAP_FUZZ_S:-60}" -timeout=10 -rss_limit_mb=2048 -max_len=65536 \
+			-print_final_stats=1 -artifact_prefix="$logs/fuzz_$target-" "build/fuzz/corpus/$target" "tests/fuzz/corpus/$target"
+	done
+}
+
+case ${LEAKTAP_BUILD:+there}${LEAKTAP_PARTS:-any} in
+there* | fuzz* | threads) ;;
+*) build_preset asan ;;
+esac
+[ "$what" = join ] || wire_parts
+[ "$what" = wire ] || join_parts
+[ "$failed" = 0 ] || echo "something failed; see $ledger" >&2
+exit "$failed"
