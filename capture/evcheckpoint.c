@@ -179,8 +179,8 @@ static bool sound(const char *text, size_t n)
 
 int evcheckpoint_load(const char *path, int (*add)(void *ctx, struct evtail *t), void *ctx, struct err *err)
 {
-	char *text;
-	size_t n;
+	char *text = NULL;
+	size_t n = 0;
 	int rc = read_file(path, &text, &n);
 	if (rc == -ENOENT)
 		return 1;

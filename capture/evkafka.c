@@ -254,7 +254,7 @@ static int parse_target(char *target, char **ret_topic, char **ret_options, stru
 int evkafka_open(struct evinlet **ret_in, const struct evsource_conf *conf, const char *target, struct err *err)
 {
 	struct evkafka *ek = calloc(1, sizeof *ek);
-	char *brokers = strdup(target), *topic, *options;
+	char *brokers = strdup(target), *topic = NULL, *options = NULL;
 	int rc = ek && brokers ? parse_target(brokers, &topic, &options, err) : err_set(err, -ENOMEM, "out of memory");
 	if (rc)
 		goto undo;

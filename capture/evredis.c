@@ -40,6 +40,7 @@ struct evredis {
 	size_t head, n_items;
 	char *text;
 	size_t n_text, size_text;
+	struct redis_arg argv[3 + BATCH]; /* too large for the stack */
 	struct evsource_stats stats;
 };
 
@@ -294,7 +295,10 @@ static int take_strays(struct evredis *er, uint64_t number, struct err *err)
 
 static int acknowledge(struct evredis *er, size_t n, struct err *err)
 {
-	struct redis_arg argv[3 + BATCH] = {arg("XACK"), arg(er->key), arg(GROUP)};
+	struct redis_arg *argv = er->argv;
+	argv[0] = arg("XACK");
+	argv[1] = arg(er->key);
+	argv[2] = arg(GROUP);
 	for (size_t i = 0; i < n; i++)
 		argv[3 + i] = arg(er->items[(er->head + i) % MAX_UNDER_WAY].id);
 	struct redis_reply *rr = ask(er, 3 + n, argv, err);

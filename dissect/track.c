@@ -142,8 +142,8 @@ static void key_of(struct track *tr, struct segment *seg, enum decode_verdict v,
 	flowtab_key(ret_key, seg, vlan, ret_side);
 }
 
-/* What a wrong checksum means depends on its sender: a network card still had to finish it, or it was meant to be
- * refused by the receiver. Of the latter nothing is counted, but its flow says so. */
+/* What a wrong checksum means depends on its sender: a network card still had to finish it, or it was meant to
+ * be refused by the receiver. Of the latter nothing is counted, but its flow says so. */
 static enum decode_verdict judge_checksum(struct track *tr, enum decode_verdict v, struct segment *seg)
 {
 	bool bad = v == DECODE_BAD_CHECKSUM && (seg->flags & SEGMENT_BAD_CSUM);

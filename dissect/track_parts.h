@@ -89,7 +89,8 @@ uint32_t track_due_s(const struct track *tr, uint64_t at_ns);
 uint64_t track_timeout_ns(const struct track *tr, const struct flow *f);
 bool track_closed(const struct flow *f);
 bool track_is_idle(const struct track *tr, const struct flow *f, uint64_t now_ns);
-/* Both by the packets' own time: captures put one behind the other go backwards, and their flows are whole all the same. */
+/* Both by the packets' own time: captures put one behind the other go backwards, and their flows are whole all
+ * the same. */
 bool track_is_over(const struct track *tr, const struct flow *f, uint64_t ts_ns);
 void track_note_lag(const struct track *tr, struct flow *f, uint64_t ts_ns);
 enum facts_reason track_idle_reason(const struct flow *f);

@@ -9,7 +9,8 @@
 /* TCP without an answer or payload; nothing is lost with it. */
 #define TRACK_HALF_OPEN_NS UINT64_C(60000000000)
 
-enum { TRACK_JUMP_PACKETS = 100, TRACK_SAMPLE = 16, TRACK_SAMPLE_SMALL = 64, TRACK_SAMPLE_MAX = 256, TRACK_UPDATE_STEPS = 512 };
+enum { TRACK_JUMP_PACKETS = 100, TRACK_UPDATE_STEPS = 512 };
+enum { TRACK_SAMPLE = 16, TRACK_SAMPLE_SMALL = 64, TRACK_SAMPLE_MAX = 256 };
 enum { TRACK_SMALL_BYTES = 1 << 20 };
 
 void track_see_time(struct track *tr, uint64_t ts_ns)
@@ -94,7 +95,8 @@ static void settle_due(struct track *tr, uint32_t id)
 		return; /* ended with another of the batch */
 	if (flow_has(f, FLOW_LAGGING)) { /* was active since this was last asked */
 		f->state &= ~(uint32_t)FLOW_LAGGING;
-		flowtab_set_due(&tr->flows, id, track_due_s(tr, tr->clock.now_ns + track_timeout_ns(tr, f)));
+		uint64_t again_ns = tr->clock.now_ns + track_timeout_ns(tr, f);
+		flowtab_set_due(&tr->flows, id, track_due_s(tr, again_ns));
 		return;
 	}
 	if (track_is_idle(tr, f, tr->clock.now_ns)) {
@@ -206,8 +208,9 @@ static uint32_t sample(struct track *tr, unsigned *ret_worth)
 	return best;
 }
 
-/* A dear flow goes only when the hand has come round without finding any other: until then it is the newcomer that has
- * to wait for its next packet. So a flood cannot push out what it did not pay for, and no call looks at many flows. */
+/* A dear flow goes only when the hand has come round without finding any other: until then it is the newcomer
+ * that has to wait for its next packet. So a flood cannot push out what it did not pay for, and no call looks
+ * at many flows. */
 bool track_evict(struct track *tr)
 {
 	unsigned w;

@@ -168,8 +168,11 @@ def check_file(path, schemas, partial):
             except ValueError as e:
                 yield n, f"not a line of JSON: {e}"
                 continue
-            for fault in check_record(record, schemas, flows, versions):
-                yield n, fault
+            try:
+                for fault in check_record(record, schemas, flows, versions):
+                    yield n, fault
+            except ValueError as e:  # a time that fits the pattern and is none
+                yield n, str(e)
             if isinstance(record, dict) and record.get("event_type") == "stats":
                 last_stats = (n, record)
     if last_stats and last_stats[1]["leaktap"]["last"] and not partial and flows.last:
@@ -195,4 +198,5 @@ def main():
     sys.exit(1 if bad else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -175,8 +175,8 @@ int redis_open(struct redis **ret_r, const struct redis_url *url, int timeout_ms
 		return err_set(err, LT_EUNSUPPORTED,
 			       "TLS to Redis (rediss://) is not in this build (hiredis %d.%d); use a Unix socket or stunnel",
 			       HIREDIS_MAJOR, HIREDIS_MINOR);
-	if (url->kind == REDIS_URL_CLUSTER)
-		return err_set(err, LT_EUNSUPPORTED, "Redis Cluster (cluster://) is not supported by this build");
+	if (url->nodes[0])
+		return err_set(err, LT_EUNSUPPORTED, "one Redis server is needed here, not several or a cluster");
 	struct redis *r = calloc(1, sizeof *r);
 	if (!r)
 		return err_set(err, -ENOMEM, "out of memory");
@@ -211,6 +211,15 @@ void redis_close(struct redis *r)
 bool redis_alive(const struct redis *r)
 {
 	return r && r->fd >= 0;
+}
+
+void redis_wait(const struct redis *r, int timeout_ms)
+{
+	struct pollfd p = {.fd = r->fd, .events = POLLIN};
+	if (r->out_at < r->out_end)
+		p.events |= POLLOUT;
+	if (r->fd >= 0)
+		poll(&p, 1, timeout_ms);
 }
 
 size_t redis_outstanding(const struct redis *r)

@@ -11,18 +11,23 @@
 
 #include "capture/base/err.h"
 
-/* redis://[user:password@]host[:port][/], rediss://..., unix:///path. cluster://host:port,... is parsed, see redis_url. */
+/* redis://[user:password@]host[:port][/], rediss://..., unix:///path: one server. Several of them with commas in between
+ * (redis://a:6379,redis://b:6379) are independent servers that share the tags. cluster://[user:password@]host:port,host:port,... is a
+ * Redis Cluster known by some of its nodes. A comma, @ or % that is meant is written %2C, %40, %25. */
 struct redis_url {
 	enum { REDIS_URL_TCP, REDIS_URL_TLS, REDIS_URL_UNIX, REDIS_URL_CLUSTER } kind;
-	char host[256]; /* or socket path; of cluster the first node */
+	char host[256]; /* or socket path; of several the first */
 	uint16_t port;
 	char user[64], password[256];
-	char nodes[1024]; /* cluster: the list as given */
+	char nodes[1024]; /* of several: the list as given, else "" */
 };
 int redis_url_parse(struct redis_url *ret_url, const char *text, struct err *err); /* LT_EUSAGE */
+/* Server i of the address: false when there are not so many. */
+bool redis_url_node(const struct redis_url *url, size_t i, struct redis_url *ret_node);
 
 struct redis;
 
+/* One server; of an address with several LT_EUNSUPPORTED, see redis_router.h. */
 int redis_open(struct redis **ret_r, const struct redis_url *url, int timeout_ms, struct err *err);
 void redis_close(struct redis *r); /* NULL is fine */
 bool redis_alive(const struct redis *r);
@@ -51,6 +56,8 @@ int redis_get(struct redis *r, struct redis_reply **ret_rr, struct err *err);
 /* Never waits: sends what the socket takes, reads what is there. 1 and a reply, 0 nothing yet, negative: the connection is dead.
  * With ret_rr NULL it only sends. A reply overdue by more than timeout_ms kills the connection. */
 int redis_poll(struct redis *r, struct redis_reply **ret_rr, struct err *err);
+/* Waits until bytes can be read or the time is over. */
+void redis_wait(const struct redis *r, int timeout_ms);
 size_t redis_outstanding(const struct redis *r); /* commands appended whose reply has not been taken */
 /* One command, one reply. */
 int redis_command(struct redis *r, struct redis_reply **ret_rr, struct err *err, size_t argc, const struct redis_arg *argv);

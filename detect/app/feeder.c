@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -69,6 +70,18 @@ static bool follow(struct feeder *f, struct err *err)
 	return go_on;
 }
 
+/* A writer that came and went before the FIFO was opened again leaves its bytes behind but no end that a reader could see. Where no
+ * writer is there, opening one and going does for it; without the right to write its end is seen when the next writer goes. */
+static void let_end_be_seen(const struct feeder *f)
+{
+	struct pollfd p = {.fd = f->fifo_fd};
+	if (poll(&p, 1, 0) != 1 || !(p.revents & POLLHUP))
+		return;
+	int fd = open(f->path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0)
+		close(fd);
+}
+
 /* Reads one item; false: the thread is to end. */
 static bool feed_one(struct feeder *f, bool *failed)
 {
@@ -77,8 +90,10 @@ static bool feed_one(struct feeder *f, bool *failed)
 	if (r == 0 || (r == -ENODATA && !*failed && follow(f, &item.err)))
 		return true; /* nothing now */
 	*failed |= r < 0;
-	if (f->fifo_fd >= 0)
+	if (f->fifo_fd >= 0) {
 		item.chunk.origin = f->path; /* the source's own copy goes with it */
+		let_end_be_seen(f);
+	}
 	if (r < 0)
 		item.code = r;
 	else if (!copy_chunk(&item))

@@ -22,6 +22,7 @@ struct replay {
 	struct intake *intake;
 	struct waiting *waiting; /* with endpoint events: flows wait for their owners */
 	struct progress progress;
+	bool bad_files;          /* some capture among several could not be read; run_open comes after the first look */
 	struct err waiting_err;
 	struct verdict verdict; /* of the flow being told: too large for a stack frame */
 };
@@ -45,7 +46,7 @@ static void on_facts(void *ctx, const struct flow_facts *facts)
 		run_deliver(&rp->run, v);
 		return;
 	}
-	if (joined && run_join(&rp->run, facts, v) < 0)
+	if (run_join(&rp->run, facts, joined) < 0)
 		rp->run.failed = true;
 	if (!rp->waiting_err.code)
 		waiting_add(rp->waiting, facts, joined, &rp->waiting_err);
@@ -64,7 +65,7 @@ static void on_bad_file(void *ctx, uint16_t input, const char *path, const struc
 	(void)input;
 	(void)path;
 	log_warn("%s", err->text);
-	rp->run.partial = true;
+	rp->bad_files = true;
 }
 
 static int open_source(struct replay *rp, const struct cli *cli, struct err *err)
@@ -236,6 +237,7 @@ static void collect_stats(struct replay *rp)
 	struct sink_stats *st = &rp->run.stats;
 	source_stats(rp->source, &st->source);
 	track_stats(rp->track, &st->track);
+	rp->run.partial |= rp->bad_files;
 	if (rp->intake) {
 		struct evsource_stats es;
 		intake_stats(rp->intake, &es, &st->events);

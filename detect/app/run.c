@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "capture/base/clock.h"
@@ -83,9 +84,26 @@ static int open_records(struct run *run, struct err *err)
 	return outlets_add(&run->outlets, "eve", &sc, err);
 }
 
+/* An output must not be one of the inputs: opening it would destroy what is about to be read. */
+static int check_target(const struct run *run, const char *target, struct err *err)
+{
+	struct stat out, in;
+	if (!target || !strcmp(target, "-") || stat(target, &out))
+		return 0;
+	for (size_t i = 0; i < run->n_inputs; i++)
+		if (!stat(run->inputs[i], &in) && in.st_dev == out.st_dev && in.st_ino == out.st_ino)
+			return err_set(err, LT_EUSAGE, "%s is also an input; it would be overwritten", target);
+	return 0;
+}
+
 static int open_outlets(struct run *run, struct err *err)
 {
 	const struct cli *cli = run->cli;
+	int bad = check_target(run, cli->output, err);
+	if (!bad)
+		bad = check_target(run, cli->report, err);
+	if (bad)
+		return bad;
 	int r = open_records(run, err);
 	if (!r && cli->report) {
 		struct sink_conf sc = sink_conf_of(run);
@@ -185,6 +203,14 @@ int run_open(struct run *run, const struct cli *cli, bool with_attrib, bool live
 	return r ? r : open_outlets(run, err);
 }
 
+/* An address of a private range: in replay, where no device is known before the end, it may be a device of ours. */
+static bool is_inside(const struct facts_addr *a)
+{
+	if (a->family == 6)
+		return (a->ip[0] & 0xfe) == 0xfc || (a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80);
+	return a->ip[0] == 10 || (a->ip[0] == 172 && (a->ip[1] & 0xf0) == 16) || (a->ip[0] == 192 && a->ip[1] == 168);
+}
+
 bool run_classify(struct run *run, const struct flow_facts *facts, struct verdict *ret_verdict)
 {
 	judge_classify(run->judge, facts, ret_verdict);
@@ -197,16 +223,19 @@ bool run_classify(struct run *run, const struct flow_facts *facts, struct verdic
 	if (facts->up.bytes >= run->config.join_floor_bytes)
 		return true;
 	/* What leaves a device that answered goes down. */
-	return facts->down.bytes >= run->config.join_floor_bytes && attrib_device(run->attrib, &facts->dst, facts->start_ns);
+	return facts->down.bytes >= run->config.join_floor_bytes &&
+	       (is_inside(&facts->dst) || attrib_device(run->attrib, &facts->dst, facts->start_ns));
 }
 
-int run_join(struct run *run, const struct flow_facts *facts, const struct verdict *v)
+int run_join(struct run *run, const struct flow_facts *facts, bool joined)
 {
+	/* A connect that was seen measures clocks, whether its flow is joined or not. */
+	if (!joined && (!facts->saw_syn || facts->proto != 6))
+		return 0;
 	struct attrib_flow af = {.flow_id = facts->flow_id, .src = facts->src, .dst = facts->dst, .proto = facts->proto,
 				 .midstream = !facts->saw_syn && facts->proto == 6, .start_ns = facts->start_ns,
 				 .end_ns = facts->end_ns, .up_bytes = facts->up.bytes, .down_bytes = facts->down.bytes,
-				 .minutes = facts->minutes, .n_minutes = facts->n_minutes};
-	(void)v;
+				 .minutes = facts->minutes, .n_minutes = facts->n_minutes, .bystander = !joined};
 	return attrib_flow(run->attrib, &af);
 }
 

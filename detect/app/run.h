@@ -40,8 +40,8 @@ int run_close(struct run *run, bool ran);
 
 /* Destination, direction, and whether the flow enters the join. */
 bool run_classify(struct run *run, const struct flow_facts *facts, struct verdict *ret_verdict);
-/* Hands a flow's cumulative state to the join. */
-int run_join(struct run *run, const struct flow_facts *facts, const struct verdict *v);
+/* Hands a flow's cumulative state to the join; of one that is not joined only what measures the clocks. With attrib only. */
+int run_join(struct run *run, const struct flow_facts *facts, bool joined);
 /* Judges and tells a flow whose owners are set. */
 void run_deliver(struct run *run, struct verdict *v);
 /* Owner of an unjoined flow, cause by circumstances. */

@@ -99,11 +99,13 @@ void teller_record(struct teller *t, const struct flow_facts *facts)
 	make_room(t);
 	struct pending_flow *pf = pending_find(t->pending, facts->flow_id);
 	if (!run_classify(t->run, facts, v) && !pf) {
+		if (t->run->attrib)
+			run_join(t->run, facts, false);
 		run_no_owner(t->run, v);
 		run_deliver(t->run, v);
 		return;
 	}
-	run_join(t->run, facts, v);
+	run_join(t->run, facts, true);
 	if (pf && pf->hold_until_ns)
 		tell(t, pf);
 	bool first = !pf;

@@ -18,6 +18,7 @@ enum {
 	PAIRS_REPLAY = 1 << 20,
 	PAIRS_LIVE = 256,
 };
+#define GAP_WINDOW_NS    (600 * UINT64_C(1000000000))
 #define DEFAULT_GRACE_NS (900 * UINT64_C(1000000000))
 
 static int make_tables(struct attrib *at, const struct attrib_conf *conf)
@@ -60,11 +61,12 @@ static int open_join(struct attrib *at, const struct attrib_conf *conf, struct e
 		.rollup_ttl_s = ROLLUP_TTL_S,
 		.stream_cap = at->server ? 0 : STREAM_CAP, /* nobody can read a private server's */
 		.tell_all = !conf->live,
+		.keep_ns = at->server ? 0 : GAP_WINDOW_NS, /* a private server forgets only with us */
 		.fn = take_change,
 		.ctx = at,
 	};
 	rc = join_open(&at->join, &jc, err);
-	if (rc == 0 && conf->live && conf->redis && attrib_share_init(at))
+	if (rc == 0 && conf->live && conf->redis && !at->url.nodes[0] && attrib_share_init(at))
 		rc = err_set(err, -ENOMEM, "out of memory");
 	return rc;
 }
@@ -119,7 +121,7 @@ int attrib_event(struct attrib *at, const struct procevent *ev)
 
 int attrib_flow(struct attrib *at, const struct attrib_flow *flow)
 {
-	at->stats.flows++;
+	at->stats.flows += !flow->bystander;
 	if (at->live)
 		return attrib_live_flow(at, flow);
 	attrib_spread(at->flow, flow, at->zone);
@@ -138,6 +140,7 @@ void attrib_spread(struct spill_flow *ret, const struct attrib_flow *flow, uint8
 	ret->zone = zone;
 	ret->service = flow->service;
 	ret->midstream = flow->midstream;
+	ret->bystander = flow->bystander;
 	ret->n_ledger = 0;
 	for (size_t i = 0; i < flow->n_minutes; i++) { /* back to what was known before this delta */
 		up -= flow->minutes[i].up_bytes < up ? flow->minutes[i].up_bytes : up;
@@ -280,10 +283,17 @@ void attrib_stats(const struct attrib *at, struct attrib_stats *ret)
 	ret->redis_errors = js.errors;
 	ret->reconnects = js.reconnects;
 	ret->unacknowledged_bytes = js.queued_bytes;
+	ret->batches_forced = js.forced;
+	ret->batches_recalled = js.gaps;
 	ret->processes_evicted = proctab_evicted(at->processes) + at->log.notes_refused;
 	ret->devices_evicted = identity_refused(at->identity);
-	ret->memory_bytes = proctab_bytes(at->processes) + identity_bytes(at->identity) + js.queued_bytes;
+	ret->memory_bytes = proctab_bytes(at->processes) + identity_bytes(at->identity) + js.queued_bytes + js.kept_bytes;
 	if (!at->live)
 		ret->memory_bytes += evlog_bytes(&at->log) + verdicts_bytes(at->verdicts) + spill_bytes(at->spill) +
 				     at->n_row_slots * sizeof *at->row_by_id;
+}
+
+const char *attrib_remark(const struct attrib *at)
+{
+	return at->server ? "" : join_remark(at->join);
 }

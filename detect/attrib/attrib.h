@@ -35,6 +35,7 @@ struct attrib_flow {
 	struct facts_addr src, dst;
 	uint8_t proto;
 	bool midstream;            /* the connect was not seen */
+	bool bystander;            /* not joined: its start only helps to measure the clocks */
 	uint64_t start_ns, end_ns;
 	uint64_t up_bytes, down_bytes; /* cumulative acknowledged */
 	uint16_t service;          /* row of the catalogue for rollups, 0 none */
@@ -64,6 +65,8 @@ struct attrib_stats {
 	uint64_t events, events_joinable, events_duplicate, flows, batches, bytes_shipped;
 	uint64_t sides[3][6]; /* [owner_outcome][grade A..D,U = 0..4] */
 	uint64_t cell_overflow, processes_evicted, devices_evicted, redis_errors, reconnects;
+	uint64_t batches_forced;   /* Redis had forgotten them and they were no longer kept: lost to the join */
+	uint64_t batches_recalled; /* times Redis had forgotten something and got it again */
 	size_t memory_bytes;
 	size_t unacknowledged_bytes; /* live: shipped or waiting, and Redis has not said that it has them */
 };
@@ -99,6 +102,9 @@ size_t attrib_queued_bytes(const struct attrib *at);
 
 /* Archives made by the same process tree in [from_ns, to_ns], newest first; returns how many (at most max). Strings borrowed until free. */
 size_t attrib_archives(struct attrib *at, uint64_t principal, uint64_t from_ns, uint64_t to_ns, struct attrib_archive *ret, size_t max);
+
+/* What an operator should know about the Redis in use, "": nothing. */
+const char *attrib_remark(const struct attrib *at);
 
 /* The device that had this address at that time, NULL if none reports. */
 const char *attrib_device(struct attrib *at, const struct facts_addr *addr, uint64_t at_ns);

@@ -48,8 +48,10 @@ struct archive {
 struct flow {
 	struct attrib_flow last; /* minutes not kept */
 	uint64_t due_ns;         /* grace ends; 0: it has */
-	uint32_t version[ATTRIB_SIDES];
-	char grade[ATTRIB_SIDES]; /* 0: nothing told yet */
+	uint32_t version[ATTRIB_SIDES], told[ATTRIB_SIDES]; /* the script's, and ours where the script has lost count */
+	uint64_t recalls[ATTRIB_SIDES]; /* how often Redis had forgotten something by then */
+	char grade[ATTRIB_SIDES];  /* 0: nothing told yet */
+	uint64_t digest[ATTRIB_SIDES]; /* of what was told */
 };
 
 struct attrib_live {
@@ -286,6 +288,11 @@ static void ship_flow(struct attrib *at, const struct spill_flow *f, enum attrib
 int attrib_live_flow(struct attrib *at, const struct attrib_flow *flow)
 {
 	struct attrib_live *lv = at->on_line;
+	if (flow->bystander) {
+		attrib_spread(at->flow, flow, at->zone);
+		pair_flow(at, at->flow);
+		return 0;
+	}
 	struct flow *known = find_flow(lv, flow->flow_id, true);
 	bool fresh = known->last.flow_id != flow->flow_id;
 	known->last = *flow;
@@ -340,20 +347,40 @@ static void tell(struct attrib *at, const struct flow *f, const struct cell_chan
 		lv->fn(lv->ctx, c->flow_id, c->side, c->version * 2 + over, &owner);
 }
 
+static uint64_t digest_of(const struct cell_change *c)
+{
+	uint64_t words[CELL_MAX_OWNERS + 1] = {(uint64_t)(uint8_t)c->grade | (uint64_t)c->key << 8 | (uint64_t)c->cause << 16 |
+					       (uint64_t)c->rivals << 24};
+	memcpy(words + 1, c->owners, c->n_owners * sizeof *words);
+	return hash_bytes(HASH_KEY_FIXED, words, (1 + c->n_owners) * sizeof *words);
+}
+
 void attrib_live_change(void *ctx, const struct cell_change *c)
 {
 	struct attrib *at = ctx;
 	struct flow *f = find_flow(at->on_line, c->flow_id, false);
-	if (f && f->grade[c->side] && c->version <= f->version[c->side])
+	struct join_stats js;
+	join_stats(at->join, &js);
+	bool forgot = f && f->recalls[c->side] != js.gaps; /* then the script may count versions anew; those told only grow */
+	if (f && f->grade[c->side] && !forgot && c->version <= f->version[c->side])
 		return; /* told already: an answer to a batch sent twice */
+	uint64_t digest = digest_of(c);
+	if (f && f->grade[c->side] && forgot && f->digest[c->side] == digest)
+		return;
 	if (attrib_share_defer(at, c))
 		return;
+	struct cell_change now = *c;
 	if (f) {
+		if (f->grade[c->side] && now.version <= f->told[c->side])
+			now.version = f->told[c->side] + 1;
 		f->version[c->side] = c->version;
+		f->told[c->side] = now.version;
+		f->recalls[c->side] = js.gaps;
 		f->grade[c->side] = c->grade;
+		f->digest[c->side] = digest;
 	}
 	if (f || c->grade != 'U')
-		tell(at, f, c, f && !f->due_ns);
+		tell(at, f, &now, f && !f->due_ns);
 }
 
 /* Grace is over: what is still nobody's is said so, and evidence about the destination is asked for. */
@@ -364,7 +391,7 @@ static void end_grace(struct attrib *at, struct flow *f)
 		const struct facts_addr *own = side == ATTRIB_INITIATOR ? &f->last.src : &f->last.dst;
 		if (f->grade[side] != 'U' || !identity_at(at->identity, own, f->last.start_ns / 1000))
 			continue;
-		struct cell_change c = {.flow_id = f->last.flow_id, .start_us = f->last.start_ns / 1000, .version = f->version[side],
+		struct cell_change c = {.flow_id = f->last.flow_id, .start_us = f->last.start_ns / 1000, .version = f->told[side],
 					.side = (uint8_t)side, .grade = 'U'};
 		tell(at, f, &c, true);
 		if (f->last.midstream)

@@ -147,6 +147,8 @@ static int ship_flows(struct attrib *at, bool seeking, struct err *err)
 	struct spill_flow *f = at->flow;
 	int rc = spill_rewind(at->spill), more = 0;
 	while (rc == 0 && (more = spill_next(at->spill, f)) > 0) {
+		if (f->bystander)
+			continue;
 		const struct verdict *v = verdicts_get(at->verdicts, f->flow_id);
 		for (unsigned side = 0; side < ATTRIB_SIDES && rc == 0; side++) {
 			bool go = seeking ? seeks(at, v, side) : side == ATTRIB_INITIATOR || (v && v->device[side]);
@@ -161,6 +163,8 @@ static int ship_flows(struct attrib *at, bool seeking, struct err *err)
 
 static int note_flow(struct attrib *at, const struct spill_flow *f, struct keys *wanted)
 {
+	if (f->bystander)
+		return 0;
 	struct verdict *v = verdicts_put(at->verdicts, f->flow_id);
 	if (!v)
 		return -ENOMEM;
@@ -195,7 +199,7 @@ static int note_seekers(struct attrib *at, struct keys *wanted)
 	struct spill_flow *f = at->flow;
 	int rc = spill_rewind(at->spill), more = 0;
 	while (rc == 0 && (more = spill_next(at->spill, f)) > 0)
-		for (unsigned side = 0; side < ATTRIB_SIDES && rc == 0; side++) {
+		for (unsigned side = 0; side < ATTRIB_SIDES && rc == 0 && !f->bystander; side++) {
 			struct cell_tuple t = attrib_tuple(f, side);
 			if (seeks(at, verdicts_get(at->verdicts, f->flow_id), side))
 				rc = keys_add(wanted, cell_destination_hash(&t));

@@ -1,9 +1,9 @@
 -- The join: one batch of records of one tag merged into the packed cells of that tag, atomically and repeatably.
 --
--- KEYS  1 leaktap:{TTT}:hw
--- ARGV  1 source  2 sequence  3 letters: "f" accept a gap, "t" tell the owner of every flow in the batch, changed or not (a batch
---       sent again, its first answer lost)  4 seconds a cell lives (0: for ever)  5 seconds a rollup lives  6 cap of the out
---       stream  7... records (cell.h)
+-- KEYS  1 leaktap:{TTT}:hw:<source>, the last sequence taken from that source
+-- ARGV  1 sequence  2 letters: "f" accept a gap, "t" tell the owner of every flow in the batch, changed or not (a batch sent again,
+--       its first answer lost)  3 seconds a cell lives (0: for ever)  4 seconds a rollup lives  5 cap of the out stream
+--       6... records (cell.h)
 -- reply {"OK", high water, changes, events turned away} or {"DUP", high water} or {"GAP", high water}
 --
 -- State only grows: the set of events of a cell and, per flow, a ledger 5-minute bucket -> highest cumulative (up, down). Both
@@ -23,6 +23,7 @@ local RIVAL = 10e6                                    -- another process that cl
 local PORT_CALIBRATED, PORT_UNCALIBRATED = 2e6, 5e6   -- ip and port agree, remote does not
 local SAME_FLOW = 3e6                                 -- two taps on one connection
 local EDGE = BEFORE + SAME_FLOW                       -- how far from a bucket's edge its neighbour matters
+local SOURCE_TTL = 172800                             -- of a source that has ended
 local MAX_EVENTS, MAX_FLOWS, MAX_REFS, MAX_SAME, MAX_LOOK_BACK = 200, 200, 200, 2000, 48
 
 local EV_CALIBRATED, EV_FOUND, EV_REMOTE, EV_STOP, EV_INTERVAL = 1, 2, 4, 8, 16
@@ -32,13 +33,13 @@ local CAUSE_NONE, CAUSE_BEFORE, CAUSE_UNCALIBRATED, CAUSE_APART, CAUSE_NO_REMOTE
 	0, 3, 8, 9, 10, 11, 12, 13
 local NOBODY = ('\0'):rep(8)
 
-local prefix = KEYS[1]:sub(1, -3)
-local source, seq, ttl, rollup_ttl = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local prefix = KEYS[1]:match('^[^}]*}:')
+local seq, letters, ttl, rollup_ttl, stream_cap = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 local look_back = math.min(MAX_LOOK_BACK, math.ceil((ttl > 0 and ttl or 7200) * 1e6 / BUCKET))
 local lifetime = look_back * BUCKET
 
-local high = tonumber(call('HGET', KEYS[1], source) or 0)
-local forced, tell_all = ARGV[3]:find('f', 1, true), ARGV[3]:find('t', 1, true)
+local high = tonumber(call('GET', KEYS[1]) or 0)
+local forced, tell_all = letters:find('f', 1, true), letters:find('t', 1, true)
 if seq <= high and not tell_all then return {'DUP', high} end
 if seq > high + 1 and not forced then return {'GAP', high} end
 

@@ -242,7 +242,7 @@ local function merge_flow(bucket, sub, field, record, pos)
 	if f.last >= (home.bucket + 1) * BUCKET then keys[home.key .. '+'] = home.key end
 end
 
-for i = 7, #ARGV do
+for i = 6, #ARGV do
 	local record = ARGV[i]
 	local kind, sub, bucket, field, pos = unpack('>c1c2I4Bc0', record)
 	if kind == 'F' then merge_flow(bucket, sub, field, record, pos)
@@ -342,7 +342,7 @@ end
 local stream = prefix .. 'out'
 call('EXISTS', stream)
 
-if seq > high then call('HSET', KEYS[1], source, ARGV[2]) end
+if seq > high then call('SET', KEYS[1], ARGV[1], 'EX', SOURCE_TTL) end
 for i = 1, #changed_cells do
 	local cell = changed_cells[i]
 	call('HSET', cell.key, cell.field, write_cell(cell))
@@ -369,5 +369,5 @@ for i = 1, #rows do
 	end
 end
 local changes = table.concat(out)
-if #out > 0 and ARGV[6] ~= '0' then call('XADD', stream, 'MAXLEN', '~', ARGV[6], '*', 'b', changes) end
+if #out > 0 and stream_cap ~= '0' then call('XADD', stream, 'MAXLEN', '~', stream_cap, '*', 'b', changes) end
 return {'OK', math.max(seq, high), changes, overflow}

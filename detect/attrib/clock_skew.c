@@ -107,6 +107,9 @@ static uint32_t votes_needed(int64_t delta)
 		return 1;
 	int64_t off = magnitude(delta) % HALF_HOUR_US;
 	off = off > HALF_HOUR_US / 2 ? HALF_HOUR_US - off : off;
+	/* No zone is a whole day away: yesterday's events of the same ports are not today's with a wrong clock. */
+	if (magnitude(magnitude(delta) - 48 * HALF_HOUR_US) <= ZONE_SLACK_US)
+		return MIN_FAR;
 	return magnitude(delta) <= ZONE_US + ZONE_SLACK_US && off <= ZONE_SLACK_US ? MIN_PAIRS : MIN_FAR;
 }
 

@@ -1,7 +1,9 @@
 /* join: carries records to the script in Redis, one batch per tag and call, and hands back the changes it reports.
  *
- * Delivery is at least once and in order per tag; the script makes it exactly once. A batch is kept until it is acknowledged. One
- * thread. Replay waits (join_put, join_flush); live never does (join_offer, join_pump). */
+ * Delivery is at least once and in order per tag; the script makes it exactly once. A batch is kept until it is acknowledged and then
+ * for keep_ns more: a server that lost what it had acknowledged (power, a failover) answers with a gap, and the join goes back to what
+ * the server has. A question every 5 s finds that out where there is nothing to send. One thread. Replay waits (join_put,
+ * join_flush); live never does (join_offer, join_pump), but for connecting. */
 #ifndef LEAKTAP_DETECT_ATTRIB_JOIN_H
 #define LEAKTAP_DETECT_ATTRIB_JOIN_H
 
@@ -22,6 +24,8 @@ struct join_conf {
 	uint64_t rollup_ttl_s; /* 0: for ever */
 	unsigned stream_cap;   /* entries kept of {tag}:out; 0: no stream */
 	size_t queue_bytes;    /* live: records waiting beyond this are refused; 0 = 64 MiB */
+	uint64_t keep_ns;      /* how long acknowledged batches are kept, 0: not */
+	size_t keep_bytes;     /* of acknowledged batches; beyond, the oldest go. 0 = 64 MiB */
 	bool tell_all;         /* report every flow of a batch, not only the changed (replay) */
 	join_fn *fn;           /* called inside join_put, join_flush and join_pump */
 	void *ctx;
@@ -29,7 +33,9 @@ struct join_conf {
 
 struct join_stats {
 	uint64_t records, batches, bytes_shipped, refused, overflow, duplicates, gaps, errors, reconnects;
-	size_t queued_bytes;
+	uint64_t moved;  /* a cluster's tag had another server */
+	uint64_t forced; /* batches the server had forgotten and that were no longer kept: lost to the join */
+	size_t queued_bytes, kept_bytes;
 };
 
 struct join;
@@ -52,5 +58,7 @@ uint64_t join_records(const struct join *jn);
 uint64_t join_stored(const struct join *jn);
 
 void join_stats(const struct join *jn, struct join_stats *ret);
+/* One line of what an operator should know about the server, "": nothing. */
+const char *join_remark(const struct join *jn);
 
 #endif

@@ -18,6 +18,7 @@ struct outread {
 	struct redis *redis;
 	bool asked;
 	uint64_t next_ns, backoff_ms;
+	struct redis_arg argv[4 + 2 * CELL_TAGS]; /* too large for the stack */
 	char keys[CELL_TAGS][KEY_BYTES], ids[CELL_TAGS][ID_BYTES];
 };
 
@@ -48,7 +49,7 @@ void outread_free(struct outread *r)
 static int ask(struct outread *r, struct err *err)
 {
 	char count[8];
-	struct redis_arg argv[4 + 2 * CELL_TAGS];
+	struct redis_arg *argv = r->argv;
 	argv[0] = (struct redis_arg){"XREAD", 5};
 	argv[1] = (struct redis_arg){"COUNT", 5};
 	argv[2] = (struct redis_arg){count, (size_t)snprintf(count, sizeof count, "%d", COUNT)};

@@ -15,7 +15,7 @@ struct spill_flow {
 	struct facts_addr src, dst;
 	uint16_t service, n_ledger;
 	uint8_t proto, zone;
-	bool midstream;
+	bool midstream, bystander;
 	struct cell_ledger ledger[CELL_MAX_LEDGER];
 };
 

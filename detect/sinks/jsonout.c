@@ -6,10 +6,8 @@
 
 #include "detect/sinks/escape.h"
 
-static bool room(struct jsonout *j, size_t n)
+static bool grow(struct jsonout *j, size_t n)
 {
-	if (j->size - j->n >= n)
-		return true;
 	if (j->failed)
 		return false;
 	size_t size = j->size ? j->size * 2 : 8192;
@@ -25,6 +23,11 @@ static bool room(struct jsonout *j, size_t n)
 	return true;
 }
 
+static inline bool room(struct jsonout *j, size_t n)
+{
+	return j->size - j->n >= n || grow(j, n);
+}
+
 static void put(struct jsonout *j, const char *s, size_t n)
 {
 	if (!room(j, n))
@@ -33,21 +36,30 @@ static void put(struct jsonout *j, const char *s, size_t n)
 	j->n += n;
 }
 
-static void put_c(struct jsonout *j, char c)
+static inline void put_c(struct jsonout *j, char c)
 {
-	put(j, &c, 1);
+	if (room(j, 1))
+		j->text[j->n++] = c;
 }
 
-static void lead(struct jsonout *j, const char *key)
+/* Asks for room once: a record has some sixty members. */
+static inline void lead(struct jsonout *j, const char *key)
 {
-	if (j->comma)
-		put_c(j, ',');
-	j->comma = true;
-	if (!key)
+	size_t n = key ? strlen(key) : 0;
+	if (!room(j, n + 4))
 		return;
-	put_c(j, '"');
-	put(j, key, strlen(key));
-	put(j, "\":", 2);
+	char *at = j->text + j->n;
+	if (j->comma)
+		*at++ = ',';
+	j->comma = true;
+	if (key) {
+		*at++ = '"';
+		memcpy(at, key, n);
+		at += n;
+		*at++ = '"';
+		*at++ = ':';
+	}
+	j->n = (size_t)(at - j->text);
 }
 
 void jsonout_done(struct jsonout *j)
@@ -108,10 +120,14 @@ void jsonout_string(struct jsonout *j, const char *key, const char *value)
 	put_c(j, '"');
 }
 
-static size_t digits(char out[20], uint64_t v)
+static inline size_t digits(char out[20], uint64_t v)
 {
 	char rev[20];
 	size_t n = 0;
+	if (v < 10) {
+		out[0] = (char)('0' + v);
+		return 1;
+	}
 	do {
 		rev[n++] = (char)('0' + v % 10);
 	} while (v /= 10);
@@ -122,9 +138,9 @@ static size_t digits(char out[20], uint64_t v)
 
 void jsonout_u64(struct jsonout *j, const char *key, uint64_t value)
 {
-	char text[20];
 	lead(j, key);
-	put(j, text, digits(text, value));
+	if (room(j, 20))
+		j->n += digits(j->text + j->n, value);
 }
 
 void jsonout_i64(struct jsonout *j, const char *key, int64_t value)
@@ -178,15 +194,29 @@ static void civil(uint64_t days, unsigned *y, unsigned *m, unsigned *d)
 	*y = (unsigned)(yoe + era * 400) + (*m <= 2);
 }
 
+/* Records that follow one another are of the same day. */
+static void day_text(char out[10], uint64_t days)
+{
+	static _Thread_local struct {
+		uint64_t days;
+		char text[10];
+	} last = {.text = "1970-01-01"};
+	if (days != last.days) {
+		unsigned y, m, d;
+		civil(days, &y, &m, &d);
+		two(last.text, y / 100);
+		two(last.text + 2, y % 100);
+		two(last.text + 5, m);
+		two(last.text + 8, d);
+		last.days = days;
+	}
+	memcpy(out, last.text, sizeof last.text);
+}
+
 static void date_text(char out[19], uint64_t t_s)
 {
-	unsigned y, m, d, s = (unsigned)(t_s % 86400);
-	civil(t_s / 86400, &y, &m, &d);
-	two(out, y / 100);
-	two(out + 2, y % 100);
-	out[4] = out[7] = '-';
-	two(out + 5, m);
-	two(out + 8, d);
+	unsigned s = (unsigned)(t_s % 86400);
+	day_text(out, t_s / 86400);
 	out[10] = 'T';
 	two(out + 11, s / 3600);
 	out[13] = out[16] = ':';

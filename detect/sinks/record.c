@@ -14,9 +14,25 @@ const struct record_format *record_format_find(const char *name)
 	return NULL;
 }
 
+/* inet_ntop takes 200 ns for these, in every record twice. */
+static void dotted(char *out, const uint8_t ip[4])
+{
+	for (int i = 0; i < 4; i++) {
+		unsigned v = ip[i];
+		if (v >= 100)
+			*out++ = (char)('0' + v / 100);
+		if (v >= 10)
+			*out++ = (char)('0' + v / 10 % 10);
+		*out++ = (char)('0' + v % 10);
+		*out++ = i < 3 ? '.' : '\0';
+	}
+}
+
 void record_address(char out[46], const struct facts_addr *a)
 {
-	if (!inet_ntop(a->family == 6 ? AF_INET6 : AF_INET, a->ip, out, 46))
+	if (a->family != 6)
+		dotted(out, a->ip);
+	else if (!inet_ntop(AF_INET6, a->ip, out, 46))
 		out[0] = '\0';
 }
 

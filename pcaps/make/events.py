@@ -208,10 +208,11 @@ def build(captures):
         plain, Defender("ws-0425", 0.0))
     chrome = proc("chrome.exe", 9416, "C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe", "chrome.exe", start=-300)
     if path("ech_outer").exists():
-        def ech(fl, log):
-            fl = [f for f in fl if f["dst"] == "104.18.10.118"]
-            out = single(fl, log, "", chrome, lambda f: {"src_ip": f["src"], "src_port": f["sport"], "dest_ip": f["dst"], "bytes_up": f["ack"][0],
-                                                         "bytes_down": f["ack"][1], "name": "cloudflare-ech.com", "name_source": "ech_outer"})
+        def ech(flows, log):
+            front = [f for f in flows if f["dst"] == "104.18.10.118"]
+            out = single(front, log, "", chrome, lambda f: flow(f, "cloudflare-ech.com", None, source="ech_outer"))
+            resolver = next(f for f in flows if f["dst"] == "10.20.0.54")
+            out["flows"].append(flow(resolver, "doh.lab.test", None))  # its hello has the extension too, filled with GREASE
             return out
         yield "ech_outer", ech, plain, Defender("ws-0426", 0.0)
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes the bundled captures anew: real clients (Azure SDK, curl, openssl, Chromium) against real servers (Azurite, nginx) between network namespaces,
 # recorded with tcpdump; addresses rewritten with tcprewrite, times with editcap; endpoint events and expected findings written from what happened.
-# Needs root and: nodejs npm nginx dnsmasq-base curl openssl tcpdump tshark tcpreplay iproute2 ethtool zstd 7zip (or p7zip-full) chromium.
+# Needs root and: nodejs npm nginx dnsmasq-base curl openssl tcpdump tshark tcpreplay iproute2 ethtool zstd 7zip (or p7zip-full) chromium libnss3-tools.
 # Nothing leaves the namespaces; keys live in a temporary directory that is removed. Usage: sh pcaps/make/make_pcaps.sh [CASE...]
 set -eu
 cd "$(dirname "$0")"
@@ -96,6 +96,8 @@ servers()
 		--location "$work/azurite" --blobHost 127.0.0.1 --blobPort 10000 >"$work/azurite.log" 2>&1 &
 	pids="$pids $!"
 	ip netns exec $server node sink.mjs 9000 >"$work/sink.log" 2>&1 &
+	pids="$pids $!"
+	ip netns exec $server node doh.mjs 9001 drop.hidden.example 10.77.9.8 cloudflare-ech.com >"$work/doh.log" 2>&1 &
 	pids="$pids $!"
 	sites=$(each_host site | tr '\n' ' ')
 	sed -e "s#@DIR@#$work#g" -e "s#@SITES@#$sites#" nginx.conf.in >"$work/nginx.conf"
@@ -210,6 +212,29 @@ case_dns_named()
 	stop_recording
 }
 
+# Chromium asks the lab's resolver over HTTPS, learns the key of the hidden name and offers ECH under the front's name. The front cannot decrypt it and
+# answers for its public name; Chromium then connects once more without ECH, which is cut away: kept are the resolver's connections and the first to
+# the front. Trust comes from a certificate store of the case's own.
+case_ech_outer()
+{
+	from 26
+	home=$work/home raw=$work/cap/ech_outer.pcap
+	mkdir -p "$home/.pki/nssdb" "$home/profile"
+	certutil -d "sql:$home/.pki/nssdb" -N --empty-password
+	certutil -d "sql:$home/.pki/nssdb" -A -t C,, -n lab -i "$work/root.pem"
+	echo '{"dns_over_https":{"mode":"secure","templates":"https://doh.lab.test/dns-query"}}' >"$home/profile/Local State"
+	record ech_outer
+	HOME=$home in_client timeout 20 chromium --headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking \
+		--disable-component-update --disable-sync --disable-extensions --disable-default-apps --disable-quic --user-data-dir="$home/profile" \
+		--dump-dom https://drop.hidden.example/upload >/dev/null 2>&1 || true
+	stop_recording
+	ech=$(tshark -r "$raw" -Y 'ip.dst == 10.77.9.8 && tcp.flags.syn == 1' -T fields -e tcp.stream 2>/dev/null | head -1)
+	[ "$(tshark -r "$raw" -Y "tcp.stream == $ech && tls.handshake.type == 1" -T fields -e tls.handshake.extensions_server_name 2>/dev/null)" = \
+		cloudflare-ech.com ] || { echo "no ECH was offered"; exit 1; }
+	tshark -r "$raw" -Y "ip.addr == 10.77.9.10 || tcp.stream == $ech" -F pcap -w "$raw.kept" 2>/dev/null
+	mv "$raw.kept" "$raw"
+}
+
 # Start of each case on the common day; the first packet is moved there.
 start_of()
 {
@@ -247,7 +272,7 @@ finish()
 	echo "$name: $(wc -c <"$pcaps/captures/$name.pcapng.zst") bytes"
 }
 
-all="lab_tls12 lab_tls13 dropbox_put_50mb dropbox_telemetry werfault ms_telemetry dns_named"
+all="lab_tls12 lab_tls13 dropbox_put_50mb dropbox_telemetry werfault ms_telemetry dns_named ech_outer"
 namespaces
 certificates
 servers

@@ -68,6 +68,8 @@ class Direction:
             self.base, self.guessed = ack, True
         if ack in self.others and not self.pieces and not self.acked:
             self.base = ack  # the receiver says which of several answers it took
+        if not (self.syn or self.pieces or self.fins or self.acked) and self.packets and ack == (self.base + 1) % 2**32:
+            self.base = ack  # all that was seen of the sender is a keep-alive, whose number is one below the stream's next byte
         at, fin = self.position(ack), 1 if self.fins else 0
         advertised = self.top() if self.edge is None else max(self.edge, self.top())
         if at > self.acked and at <= advertised + fin:

@@ -52,7 +52,7 @@ def main():
     for row in agent_rows(folder):
         rows += 1
         bad += check(row, flows)
-    print("\n".join(bad))
+    print("\n".join([*bad, f"{rows} connections, {len(bad)} differences"]))
     sys.exit(1 if bad or rows != 4 else 0)
 
 

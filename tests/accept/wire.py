@@ -67,8 +67,10 @@ def upload(n, checksum=None):
 class Wire:
     def __init__(self, leaktap, folder):
         self.leaktap, self.path, self.bad = leaktap, pathlib.Path(folder) / "x.pcap", []
+        self.n = 0
 
     def expect(self, what, got, want):
+        self.n += 1
         ok = got == want
         print(f"{what}: {got if ok else f'{got!r}, expected {want!r}'}")
         if not ok:
@@ -124,6 +126,7 @@ def main():
         wire.odd_frames()
         wire.dns_hang()
         wire.checksums()
+    print(f"{wire.n} checks, {len(wire.bad)} wrong")
     sys.exit(f"WRONG: {', '.join(wire.bad)}" if wire.bad else 0)
 
 

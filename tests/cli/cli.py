@@ -63,6 +63,9 @@ class Case:
         equal(f"leaktap {' '.join(map(str, argv))}: exit code ({err})", done.returncode, code)
         if not re.search(said, err):
             raise AssertionError(f"says {err!r}, expected /{said}/")
+        if "--format" not in argv:
+            checked = subprocess.run([sys.executable, str(ROOT / "tests/schema_check.py"), "--partial", str(out)], capture_output=True, text=True)
+            equal(f"schema ({checked.stdout})", checked.returncode in (0, 77), True)
         return [json.loads(line) for line in out.read_text().splitlines()]
 
 

@@ -107,6 +107,7 @@ def replay(leaktap, folder):
             argv += ["-r", lab.ROOT / f"pcaps/captures/{name}.pcapng.zst", "--endpoint", lab.ROOT / f"pcaps/events/{name}.ndjson"]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=300)
         equal(f"exit code ({done.stderr})", done.returncode, 0)
+        lab.validate(records)
         lines = check_feed(redis, records, {"flow", "alert"})
         wait_for("all messages on the channel", lambda: published(out) == lines, 10)
         reader.kill()

@@ -64,6 +64,12 @@ def step(function, *args):
     print(f"{function.__name__} {' '.join(shown)}: good, {time.monotonic() - began:.1f} s", flush=True)
 
 
+def validate(path):
+    """Every record against its schema and against what schemas cannot say."""
+    done = run(sys.executable, ROOT / "tests/schema_check.py", path, check=False)
+    expect(done.returncode in (0, 77), f"{path}: {done.stdout}{done.stderr}")
+
+
 class Lab:
     """Two hosts, client and server, and between them a bridge in a namespace of its own: a tap sees there what each of them sends."""
 
@@ -222,6 +228,7 @@ class Sensor:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"leaktap does not end: {self.log.read_text()}")
         equal(f"exit code ({self.log.read_text()})", got, code)
+        validate(self.out)
         return self.records()
 
     def leftovers(self):

@@ -201,7 +201,7 @@ def run(r, sha, seed, plain=False):
     size, latest, sent = rng.choice([1, 2, 4, 16]), {}, []
 
     def call(source, seq, records):
-        reply = r("EVALSHA", sha, 1, "leaktap:{%s}:hw" % TAG, "s%d" % source, seq, "", 7200, 172800, 100000, *records)
+        reply = r("EVALSHA", sha, 1, "leaktap:{%s}:hw:s%d" % (TAG, source), seq, "", 7200, 172800, 100000, *records)
         return reply
 
     while lists[1] or lists[2]:

@@ -125,7 +125,7 @@ static size_t drain_for(struct evsource *es, char *out, size_t room, bool confir
 
 static size_t drain(struct evsource *es, char *out, size_t room, bool confirm)
 {
-	return drain_for(es, out, room, confirm, 500);
+	return drain_for(es, out, room, confirm, 400);
 }
 
 enum { MANY = 20000 };
@@ -221,7 +221,7 @@ static void poll__unfinished_line_idle_then_completed__whole_line_comes(void **s
 	(void)state;
 	struct evsource *es = follow(in("log"), true);
 	append("log", "one\ntw");
-	drain_for(es, text, sizeof text, true, 11000);
+	drain_for(es, text, sizeof text, true, 10600);
 	assert_string_equal(text, "one\ntw");
 	evsource_close(es);
 	es = follow(in("log"), true);
@@ -304,7 +304,7 @@ static void rotate__copytruncate__copy_not_read_again_its_rest_is(void **state)
 	append_numbers("log", 100, 120); /* never read from the original */
 	sh("cp A B && : >A", "log", "log.1");
 	append_numbers("log", 120, 130);
-	drain_for(es, text, sizeof text, true, 2500);
+	drain_for(es, text, sizeof text, true, 2000);
 	count_lines(text);
 	evsource_close(es);
 	expect_once(130);
@@ -354,7 +354,7 @@ static void rotate__gzip_of_what_was_read_in_part__rest_only(void **state)
 	sh("mv A B && gzip B", "log", "log.1");
 	append_numbers("log", 200, 250);
 	es = follow(dir.path, true);
-	drain_for(es, text, sizeof text, true, 2500);
+	drain_for(es, text, sizeof text, true, 2000);
 	count_lines(text);
 	evsource_close(es);
 	expect_once(250);
@@ -368,10 +368,10 @@ static void rotate__gzip_while_running__nothing_twice(void **state)
 	read_more(es);
 	sh("mv A B && gzip B", "log", "log.1");
 	append_numbers("log", 300, 350);
-	drain_for(es, text, sizeof text, true, 2500);
+	drain_for(es, text, sizeof text, true, 2000);
 	count_lines(text);
 	sh("mv A B", "log.1.gz", "log.2.gz");
-	drain_for(es, text, sizeof text, true, 2500);
+	drain_for(es, text, sizeof text, true, 2000);
 	count_lines(text);
 	evsource_close(es);
 	expect_once(350);
@@ -504,7 +504,7 @@ static void kill__at_random_moments_with_rotation__nothing_lost(void **state)
 	unsigned written = 0;
 	memset(all, 0, sizeof all);
 	srand(4711);
-	for (unsigned round = 0; round < 10; round++) {
+	for (unsigned round = 0; round < 8; round++) {
 		int ends[2];
 		assert_int_equal(pipe(ends), 0);
 		pid_t pid = fork();
@@ -530,7 +530,7 @@ static void kill__at_random_moments_with_rotation__nothing_lost(void **state)
 		close(ends[0]);
 	}
 	struct evsource *es = follow(dir.path, true);
-	drain_for(es, text, sizeof text, true, 2500);
+	drain_for(es, text, sizeof text, true, 2000);
 	evsource_close(es);
 	count_lines(text);
 	for (unsigned i = 0; i < written; i++)

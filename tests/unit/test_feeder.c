@@ -242,12 +242,21 @@ static void fifo__removed__ends_after_its_last_writer(void **state)
 	struct err err;
 	assert_int_equal(mkfifo(path, 0600), 0);
 	assert_int_equal(feeder_start(&f, path, &err), 0);
-	int fd = open_writer();
-	assert_int_equal(unlink(path), 0);
-	assert_int_equal(write(fd, "last\n", 5), 5);
-	close(fd);
+	write_and_leave("first\n");
 	take_document(f, text, sizeof text);
-	assert_string_equal(text, "last\n");
+	int fd = open_writer();
+	assert_int_equal(write(fd, "last\n", 5), 5);
+	assert_int_equal(take(f, &c, &err), 1);
+	size_t n = c.n;
+	assert_memory_equal(c.bytes, "last\n", n);
+	assert_int_equal(unlink(path), 0);
+	close(fd);
+	while (!c.ends) {
+		assert_int_equal(take(f, &c, &err), 1);
+		assert_memory_equal(c.bytes, "last\n" + n, c.n);
+		n += c.n;
+	}
+	assert_int_equal(n, 5);
 	assert_int_equal(take(f, &c, &err), -ENODATA);
 	feeder_stop(f);
 }

@@ -37,9 +37,12 @@ static void url__forms__parsed(void **state)
 		{"rediss://h", REDIS_URL_TLS, "h", 6379, "", ""},
 		{"unix:///run/redis/s", REDIS_URL_UNIX, "/run/redis/s", 6379, "", ""},
 		{"cluster://a:1,b:2", REDIS_URL_CLUSTER, "a", 1, "", ""},
+		{"redis://a:1,redis://b:2", REDIS_URL_TCP, "a", 1, "", ""},
+		{"unix:///a,unix:///b", REDIS_URL_UNIX, "/a", 6379, "", ""},
 	};
 	static const char *const bad[] = {"", "localhost", "http://h", "redis://", "redis://h:0", "redis://h:65536", "redis://h:x",
-					  "redis://h/3", "redis://h?x", "unix://s", "redis://[::1", "redis://a%0:b@h", "redis://[::1]x"};
+					  "redis://h/3", "redis://h?x", "unix://s", "redis://[::1", "redis://a%0:b@h", "redis://[::1]x",
+					  "redis://a,", "redis://a,cluster://b", "redis://a,x"};
 	struct redis_url u;
 	struct err err;
 	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {

@@ -83,7 +83,7 @@ static void html__one_finding__sentence_then_unknowns_then_evidence(void **state
 		"T1560.001 Archive via Utility", "<svg ", ">1,752</text>", ">412</text>", "7z.exe created x.zip", "1003: an archive",
 		"Process <b>powershell.exe</b> pid 4188, user employee, device ws-0417, started by cmd.exe", "DeviceNetworkEvents:1008:1", "+388.0", "+0.1",
 		"tcp.port==50412", "<h2>Destinations", "account sacyberrangedanger", "<td class=\"n\">1,752</td><td class=\"n\">412</td>",
-		"<h2>Who owns the bytes", "2,147", "no_event", ">77<", "leaktap " LEAKTAP_VERSION};
+		"<h2>Who owns the bytes", "2,147", "no_event", ">77<", ("leaktap " LEAKTAP_VERSION)};
 	const char *at = text;
 	for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
 		const char *next = strstr(at, order[i]);

@@ -182,8 +182,8 @@ static void stamped(struct talk *t, uint32_t seq, uint32_t n, uint32_t tsval, ui
 		options[4 + i] = (uint8_t)(tsval >> (24 - 8 * i));
 	t->ip_id++;
 	talk_start_frame(t, 0, 6, t->ttl, 0);
-	frame_tcp_options(&t->frame, t->cport, t->sport, t->isn[0] + seq, t->isn[1] + 1, FRAME_ACK | FRAME_PSH, 500,
-			  options, sizeof options);
+	frame_tcp_options(&t->frame, t->cport, t->sport, t->isn[0] + seq, t->isn[1] + 1,
+			  FRAME_ACK | FRAME_PSH, 500, options, sizeof options);
 	frame_fill(&t->frame, fill, n);
 	talk_give(t, 0);
 	t->ts_ns += t->step_ns;
@@ -215,7 +215,8 @@ struct side {
 	uint32_t seq;
 };
 
-static void give_side(struct talk *t, const struct side *s, uint32_t proto, const uint8_t *payload, uint32_t n)
+static void give_side(struct talk *t, const struct side *s, uint32_t proto, const uint8_t *payload,
+		      uint32_t n)
 {
 	struct frame *f = &t->frame;
 	frame_start(f);

@@ -120,7 +120,8 @@ static void full__of_uploads_only__one_goes_per_round(void **state)
 	}
 	track_stats(t->tr, &s);
 	assert_int_equal(s.flows_active, 1024);
-	/* a call looks at 256 flows: the fourth has come round and takes a place, which the hand passes later */
+	/* a call looks at 256 flows: the fourth has come round and takes a place, which the hand passes later
+	 */
 	assert_true(s.flows_refused >= 30);
 	assert_in_range(s.flows_evicted, 1, 10);
 	talk_free(t);
@@ -149,7 +150,8 @@ static void g04__holes_everywhere__acknowledged_exact_and_memory_bounded(void **
 	track_stats(t->tr, &s);
 	assert_true(s.ext_refused > 0);
 	assert_int_equal(s.intervals_full, FLOWS); /* more holes than ranges, for those that have any */
-	/* 1,774 extensions with 8 ranges, 444 blocks of 64, 2,600 flows: 1.3 MB, and memory comes in chunks */
+	/* 1,774 extensions with 8 ranges, 444 blocks of 64, 2,600 flows: 1.3 MB, and memory comes in chunks
+	 */
 	assert_true(s.memory_bytes - empty.memory_bytes < 16u << 20);
 	talk_end(t);
 	assert_int_equal(t->told.n, FLOWS);

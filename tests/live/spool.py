@@ -1,0 +1,130 @@
+"""The feed of a sensor with a spool (STATE_DIRECTORY set): Redis stands still, then dies and forgets; the sensor is killed while Redis is away.
+The stream holds every line the sensor wrote to its file, in order. LEAKTAP_LONG=1: the outage lasts a minute."""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+import lab
+from lab import Lab, Sensor, equal, expect, step, wait_for
+
+STREAM = "leaktap:feed"
+OUTAGE_S = 60 if lab.LONG else 10
+
+
+class Redis:
+    def __init__(self, folder):
+        self.folder, self.socket = folder, folder / "redis.sock"
+        self.url = f"unix://{self.socket}"
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.folder),
+                                         "--save", "", "--appendonly", "yes"], stdout=subprocess.DEVNULL)
+        wait_for("redis-server", lambda: self.socket.exists() and self.ask("PING") == "PONG")
+
+    def ask(self, *argv):
+        done = subprocess.run(["redis-cli", "-s", str(self.socket), "--json", *map(str, argv)], capture_output=True, text=True,
+                              timeout=60)
+        return json.loads(done.stdout) if done.returncode == 0 and done.stdout else None
+
+    def kill(self):
+        self.process.send_signal(signal.SIGCONT)
+        self.process.kill()
+        self.process.wait()
+
+    def lines(self):
+        return [fields[1] for _, fields in self.ask("XRANGE", STREAM, "-", "+") or []]
+
+
+def fed(*sensors):
+    text = "".join(pathlib.Path(s.out).read_text() for s in sensors)
+    return [line for line in text.splitlines() if json.loads(line)["event_type"] != "stats"]
+
+
+def traffic(net, seconds):
+    """Small uploads for so long; how many."""
+    n, end = 0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        net.received(net.upload(70000 + 100 * n % 5000))
+        n += 1
+    return n
+
+
+def compare(redis, *sensors):
+    wait_for("the last line", lambda: redis.lines()[-1:] == fed(*sensors)[-1:], 30)
+    got, wanted = redis.lines(), fed(*sensors)
+    equal("number of lines", len(got), len(wanted))
+    expect(got == wanted, "the lines' order or text differs")
+
+
+def stands_still(net, redis, sensor):
+    traffic(net, 1)
+    wait_for("the feed", lambda: len(redis.lines()) > 0)
+    redis.process.send_signal(signal.SIGSTOP)
+    n = traffic(net, OUTAGE_S)
+    redis.process.send_signal(signal.SIGCONT)
+    traffic(net, 1)
+    expect(n >= 5, "hardly any traffic: the test does not test")
+    time.sleep(3)
+    compare(redis, sensor)
+
+
+def dies_and_forgets(net, redis, sensor):
+    """An older snapshot comes back: half of the stream and the position as it was then."""
+    traffic(net, 2)
+    time.sleep(2)
+    saved = len(redis.lines())
+    redis.ask("SAVE")
+    traffic(net, 2)
+    time.sleep(3)
+    after = len(redis.lines())
+    expect(after > saved, "nothing after the snapshot: the test does not test")
+    redis.kill()
+    for f in (redis.folder / "appendonlydir").iterdir():
+        f.unlink()
+    (redis.folder / "appendonlydir").rmdir()
+    base = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", str(redis.socket), "--dir", str(redis.folder), "--save", "",
+                             "--appendonly", "no"], stdout=subprocess.DEVNULL)
+    redis.process = base
+    wait_for("redis-server", lambda: redis.ask("PING") == "PONG")
+    expect(len(redis.lines()) >= saved > 0, "the snapshot was not loaded")
+    traffic(net, 1)
+    time.sleep(3)
+    compare(redis, sensor)
+
+
+def test(leaktap):
+    lab.need_tools("redis-server", "redis-cli")
+    net = Lab()
+    state = net.dir / "state"
+    state.mkdir()
+    os.environ["STATE_DIRECTORY"] = str(state)
+    net.serve()
+    redis = Redis(net.dir)
+    try:
+        sensor = Sensor(net, leaktap, "tap", "to_client", "--redis", redis.url, name="one")
+        step(stands_still, net, redis, sensor)
+        step(dies_and_forgets, net, redis, sensor)
+        # The server stands still, the sensor is killed: what it had told is shipped by the next one.
+        redis.process.send_signal(signal.SIGSTOP)
+        traffic(net, 2)
+        time.sleep(4)
+        sensor.process.kill()
+        sensor.process.wait()
+        redis.process.send_signal(signal.SIGCONT)
+        second = Sensor(net, leaktap, "tap", "to_client", "--redis", redis.url, name="two")
+        traffic(net, 1)
+        time.sleep(3)
+        step(compare, redis, sensor, second)
+        stats = second.wait_record("statistics", "stats", seconds=10)
+        equal("lost", stats["leaktap"]["feed"]["lost"], 0)
+        second.stop()
+    finally:
+        redis.kill()
+        net.close()
+
+
+lab.main(test)
