@@ -21,9 +21,10 @@ struct feeder_item {
 
 struct feeder {
 	const char *path;
-	int fifo_fd; /* of a FIFO a second reading end: between two writers nothing that was written is lost; -1 */
+	int fifo_fd; /* of a FIFO a second reading end: between two writers nothing that was written is lost;
+			-1 */
 	pthread_t thread;
-	pthread_mutex_t lock;    /* guards all below but lent */
+	pthread_mutex_t lock; /* guards all below but lent */
 	pthread_cond_t room;
 	struct evsource *source; /* changed by the thread alone, under the lock; polled by it without */
 	struct feeder_item items[QUEUE];
@@ -70,8 +71,9 @@ static bool follow(struct feeder *f, struct err *err)
 	return go_on;
 }
 
-/* A writer that came and went before the FIFO was opened again leaves its bytes behind but no end that a reader could see. Where no
- * writer is there, opening one and going does for it; without the right to write its end is seen when the next writer goes. */
+/* A writer that came and went before the FIFO was opened again leaves its bytes behind but no end that a
+ * reader could see. Where no writer is there, opening one and going does for it; without the right to write
+ * its end is seen when the next writer goes. */
 static void let_end_be_seen(const struct feeder *f)
 {
 	struct pollfd p = {.fd = f->fifo_fd};

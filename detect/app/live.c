@@ -14,7 +14,8 @@
 
 enum { MAX_INLETS = 64, RECORDS_PER_TURN = 1024, CHUNKS_PER_TURN = 2, IDLE_MS = 10 };
 
-/* After the last packet: how long events and the join's answers are waited for, and how long a silent source is. */
+/* After the last packet: how long events and the join's answers are waited for, and how long a silent source
+ * is. */
 static const uint64_t drain_ns = 3 * CLOCK_NS_PER_S, quiet_ns = 300 * CLOCK_NS_PER_MS;
 
 /* One --endpoint: read on a thread of its own, parsed on ours. */
@@ -52,13 +53,21 @@ static int start_worker(size_t i, struct err *err)
 {
 	const struct config *cf = &live.run.config;
 	const struct cli *cli = live.run.cli;
-	struct worker_conf wc = {
-		.iface = cli->ifaces[i], .filter = cli->filter, .ring_bytes = cf->ring_mib << 20, .input = (uint16_t)i,
-		.track = {.wants_label = wants_label, .wants_label_ctx = live.run.catalogue, .zone = (uint8_t)cf->zone,
-			  .verify_checksums = cli->verify_checksums, .vlan_in_key = cf->vlan_in_key, .mdns = cf->mdns,
-			  .max_flows = cf->max_flows, .update_ns = cf->update_s * CLOCK_NS_PER_S,
-			  .idle_tcp_ns = cf->idle_tcp_s * CLOCK_NS_PER_S, .idle_udp_ns = cf->idle_udp_s * CLOCK_NS_PER_S,
-			  .closed_ns = cf->closed_s * CLOCK_NS_PER_S}};
+	struct worker_conf wc = {.iface = cli->ifaces[i],
+				 .filter = cli->filter,
+				 .ring_bytes = cf->ring_mib << 20,
+				 .input = (uint16_t)i,
+				 .track = {.wants_label = wants_label,
+					   .wants_label_ctx = live.run.catalogue,
+					   .zone = (uint8_t)cf->zone,
+					   .verify_checksums = cli->verify_checksums,
+					   .vlan_in_key = cf->vlan_in_key,
+					   .mdns = cf->mdns,
+					   .max_flows = cf->max_flows,
+					   .update_ns = cf->update_s * CLOCK_NS_PER_S,
+					   .idle_tcp_ns = cf->idle_tcp_s * CLOCK_NS_PER_S,
+					   .idle_udp_ns = cf->idle_udp_s * CLOCK_NS_PER_S,
+					   .closed_ns = cf->closed_s * CLOCK_NS_PER_S}};
 	int r = worker_start(&live.workers[i], &wc, err);
 	if (!r)
 		live.n_workers = i + 1;
@@ -68,8 +77,10 @@ static int start_worker(size_t i, struct err *err)
 static int open_inlets(const struct cli *cli, struct err *err)
 {
 	if (cli->n_endpoints > MAX_INLETS)
-		return err_set(err, LT_EUSAGE, "more than %d endpoint sources; name a directory instead", MAX_INLETS);
-	struct intake_conf ic = {.attrib = live.run.attrib, .zone = cli->zone ? cli->zone : live.run.config.timezone};
+		return err_set(err, LT_EUSAGE, "more than %d endpoint sources; name a directory instead",
+			       MAX_INLETS);
+	struct intake_conf ic = {.attrib = live.run.attrib,
+				 .zone = cli->zone ? cli->zone : live.run.config.timezone};
 	for (size_t i = 0; i < cli->n_endpoints; i++) {
 		struct inlet *in = &live.inlets[i];
 		in->path = cli->endpoints[i];
@@ -143,7 +154,8 @@ static size_t take_events(void)
 {
 	size_t taken = 0;
 	for (size_t i = 0; i < live.n_inlets; i++)
-		for (int k = 0; k < CHUNKS_PER_TURN && !live.inlets[i].over && take_chunk(&live.inlets[i]); k++)
+		for (int k = 0; k < CHUNKS_PER_TURN && !live.inlets[i].over && take_chunk(&live.inlets[i]);
+		     k++)
 			taken++;
 	return taken;
 }
@@ -187,7 +199,8 @@ static void gather_stats(void)
 	outlets_feed(&live.run.outlets, st);
 	st->elapsed_ns = clock_monotonic_ns() - live.began_ns;
 	if (st->records_lost > live.records_lost)
-		log_warn("%llu flow records were lost: judging does not keep up", (unsigned long long)st->records_lost);
+		log_warn("%llu flow records were lost: judging does not keep up",
+			 (unsigned long long)st->records_lost);
 	live.records_lost = st->records_lost;
 }
 
@@ -198,7 +211,8 @@ static bool join_is_even(void)
 	return !st.unacknowledged_bytes;
 }
 
-/* Redis may be away for hours and is asked again all the time: its trouble is told when it begins and when all is made up for. */
+/* Redis may be away for hours and is asked again all the time: its trouble is told when it begins and when
+ * all is made up for. */
 static void note_join(int r, const struct err *err)
 {
 	if (r < 0 && !live.join_ails) {
@@ -250,7 +264,8 @@ static bool all_ended(void)
 	return live.n_ended == live.n_workers;
 }
 
-/* A signal, or the first interface that ends: half a sensor that looks whole is worse than one that is started again. */
+/* A signal, or the first interface that ends: half a sensor that looks whole is worse than one that is
+ * started again. */
 static void stop_if_due(void)
 {
 	if (live.stopping || !(run_stop || live.n_ended))
@@ -269,7 +284,8 @@ static void nap(void)
 static void watch(void)
 {
 	for (;;) {
-		bool over = all_ended(); /* before the records are taken: what it told before its end is in the ring then */
+		bool over = all_ended(); /* before the records are taken: what it told before its end is in
+					    the ring then */
 		stop_if_due();
 		size_t taken = take_records();
 		take_events();
@@ -341,7 +357,8 @@ int live_main(const struct cli *cli)
 		close_all(false);
 		return run_exit_of(r);
 	}
-	log_info("capturing on %zu interface%s; SIGINT or SIGTERM ends it", live.n_workers, live.n_workers == 1 ? "" : "s");
+	log_info("capturing on %zu interface%s; SIGINT or SIGTERM ends it", live.n_workers,
+		 live.n_workers == 1 ? "" : "s");
 	watch();
 	return close_all(true);
 }

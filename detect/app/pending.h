@@ -1,5 +1,5 @@
-/* pending: live, the last record of each joined flow and what the join has said of it, because more may be said later. Bounded by
- * count and bytes: the caller makes room. One thread. */
+/* pending: live, the last record of each joined flow and what the join has said of it, because more may be
+ * said later. Bounded by count and bytes: the caller makes room. One thread. */
 #ifndef LEAKTAP_DETECT_APP_PENDING_H
 #define LEAKTAP_DETECT_APP_PENDING_H
 
@@ -29,8 +29,8 @@ struct pending;
 struct pending *pending_new(size_t max_flows, size_t max_bytes); /* NULL: no memory */
 void pending_free(struct pending *p);
 
-/* Keeps a flow's facts, or replaces them: the entry is the youngest then. NULL: no memory, an older record stays. Full is full only
- * for the caller who asks. */
+/* Keeps a flow's facts, or replaces them: the entry is the youngest then. NULL: no memory, an older record
+ * stays. Full is full only for the caller who asks. */
 struct pending_flow *pending_put(struct pending *p, const struct flow_facts *facts);
 /* Keeps v's owners. 0 or -ENOMEM: the entry is as it was. */
 int pending_own(struct pending *p, struct pending_flow *pf, const struct verdict *v);

@@ -9,7 +9,8 @@
 
 enum { MAX_FLOWS = 131072, MAX_BYTES = 256 << 20 };
 
-/* A batch waits 200 ms for company on its way to Redis; a second also covers an event that comes just behind its flow. */
+/* A batch waits 200 ms for company on its way to Redis; a second also covers an event that comes just behind
+ * its flow. */
 static const uint64_t hold_ns = CLOCK_NS_PER_S;
 
 struct teller {
@@ -27,7 +28,8 @@ int teller_new(struct teller **ret_t, const struct teller_conf *conf, struct err
 	struct teller *t = calloc(1, sizeof *t);
 	if (!t)
 		return err_set(err, -ENOMEM, "no memory for waiting flows");
-	t->pending = pending_new(conf->max_flows ? conf->max_flows : MAX_FLOWS, conf->max_bytes ? conf->max_bytes : MAX_BYTES);
+	t->pending = pending_new(conf->max_flows ? conf->max_flows : MAX_FLOWS,
+				 conf->max_bytes ? conf->max_bytes : MAX_BYTES);
 	if (!t->pending) {
 		free(t);
 		return err_set(err, -ENOMEM, "no memory for waiting flows");
@@ -137,8 +139,9 @@ static bool same_evidence(const struct owner_evidence *a, const struct owner_evi
 
 static bool same_owner(const struct owner *a, const struct owner *b)
 {
-	bool same = a->outcome == b->outcome && a->cause == b->cause && a->grade == b->grade && a->rivals == b->rivals &&
-		    a->n_candidates == b->n_candidates && a->n_evidence == b->n_evidence;
+	bool same = a->outcome == b->outcome && a->cause == b->cause && a->grade == b->grade &&
+		    a->rivals == b->rivals && a->n_candidates == b->n_candidates &&
+		    a->n_evidence == b->n_evidence;
 	if (same && a->outcome == OWNER_ATTRIBUTED)
 		same = same_process(&a->process, &b->process);
 	for (size_t i = 0; same && i < a->n_candidates; i++)
@@ -164,7 +167,8 @@ static bool learn(struct teller *t, struct pending_flow *pf, enum attrib_side si
 	return true;
 }
 
-static void on_owner(void *ctx, uint64_t flow_id, enum attrib_side side, uint32_t version, const struct owner *owner)
+static void on_owner(void *ctx, uint64_t flow_id, enum attrib_side side, uint32_t version,
+		     const struct owner *owner)
 {
 	struct teller *t = ctx;
 	struct verdict *v = &t->told;

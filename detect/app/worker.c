@@ -58,10 +58,12 @@ static void fill_snapshot(struct worker *w)
 	w->snapshot.clock_ns = w->clock_ns;
 }
 
-/* The kernel hands out a block that is not full after 100 ms: until then its packets are younger than this and yet to come. */
+/* The kernel hands out a block that is not full after 100 ms: until then its packets are younger than this
+ * and yet to come. */
 static const uint64_t held_back_ns = 200 * CLOCK_NS_PER_MS;
 
-/* The wall clock moves time only while no packets do: those that still wait in the kernel are older than it. */
+/* The wall clock moves time only while no packets do: those that still wait in the kernel are older than it.
+ */
 static void look(struct worker *w, bool idle)
 {
 	uint64_t now = clock_wall_ns();
@@ -102,7 +104,9 @@ static void *work(void *arg)
 
 static int open_parts(struct worker *w, const struct worker_conf *conf, struct err *err)
 {
-	struct source_conf sc = {.iface = conf->iface, .filter = conf->filter, .ring_bytes = conf->ring_bytes,
+	struct source_conf sc = {.iface = conf->iface,
+				 .filter = conf->filter,
+				 .ring_bytes = conf->ring_bytes,
 				 .input = conf->input};
 	int r = source_open(&w->source, &sc, err);
 	if (r)

@@ -291,6 +291,14 @@ static void fill_evidence(const struct attrib *at, const struct cell_change *c, 
 	}
 }
 
+/* The cells know addresses only. An address that another device had by then (a new lease, the same private range elsewhere) makes the
+ * event somebody else's: nobody is charged. */
+static bool is_elsewhere(const struct attrib *at, uint32_t device, const struct owner *o)
+{
+	const char *here = identity_name(at->identity, device);
+	return o->outcome == OWNER_ATTRIBUTED && here && o->process.device && strcmp(here, o->process.device) != 0;
+}
+
 bool attrib_owner(struct attrib *at, uint64_t flow_id, enum attrib_side side, struct owner *ret)
 {
 	const struct verdict *v = at->verdicts && at->settled ? verdicts_get(at->verdicts, flow_id) : NULL;
@@ -299,7 +307,10 @@ bool attrib_owner(struct attrib *at, uint64_t flow_id, enum attrib_side side, st
 		return false;
 	verdicts_owner(at->verdicts, v, side, &c);
 	attrib_owner_of(at, &c, ret);
-	fill_evidence(at, &c, ret);
+	if (is_elsewhere(at, v->device[side], ret))
+		*ret = (struct owner){.outcome = OWNER_UNATTRIBUTED, .grade = 'U'};
+	else
+		fill_evidence(at, &c, ret);
 	if (ret->outcome == OWNER_UNATTRIBUTED)
 		ret->cause = attrib_cause(at, v->device[side], v->start_us, v->end_us, v->midstream);
 	return true;
@@ -309,11 +320,16 @@ size_t attrib_replay_archives(struct attrib *at, uint64_t handle, uint64_t from_
 			      size_t max)
 {
 	const struct evlog *log = &at->log;
-	size_t n = 0;
-	for (size_t i = log->n_archives; i-- > 0 && n < max;) { /* sorted by time */
+	size_t n = 0, end = 0;
+	for (size_t high = log->n_archives; end < high;) { /* sorted by time: the first one after to_ns */
+		size_t mid = end + (high - end) / 2;
+		if (log->archives[mid].time_us * 1000 > to_ns)
+			high = mid;
+		else
+			end = mid + 1;
+	}
+	for (size_t i = end; i-- > 0 && n < max && log->archives[i].time_us * 1000 >= from_ns;) {
 		const struct evlog_archive *a = &log->archives[i];
-		if (a->time_us * 1000 > to_ns || a->time_us * 1000 < from_ns)
-			continue;
 		int relation = proctab_relation(at->processes, handle, a->handle);
 		struct owner_process maker;
 		if (relation < 0 || !proctab_owner(at->processes, a->handle, NULL, &maker))

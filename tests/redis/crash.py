@@ -280,9 +280,27 @@ def shards(t):
     return servers, servers
 
 
-SCENES = {"kill": kill, "power": power, "stop": stop, "memory": memory, "feeder": feeder, "failover": failover, "reshard": reshard,
+def acl(t):
+    """The commands that deploy/redis/leaktap.acl allows are enough."""
+    s = Server(t.folder, "a", port=free_port())
+    with open("deploy/redis/leaktap.acl") as f:
+        user = next(line for line in f if line.startswith("user leaktap ")).split()[1:]
+    s.r("ACL", "SETUSER", *user)
+    t.start_all("redis://leaktap:change-this@127.0.0.1:%d" % s.port)
+    for forbidden in (("KEYS", "*"), ("FLUSHALL",), ("EVAL", "return 1", "0"), ("CONFIG", "GET", "dir"), ("GET", "other")):
+        r = jo.Redis(s.path)
+        r("AUTH", "leaktap", "change-this")
+        try:
+            r(*forbidden)
+            raise SystemExit("the ACL lets %s through" % forbidden[0])
+        except RuntimeError as why:
+            assert "NOPERM" in str(why), why
+    return s, [s]
+
+
+SCENES = {"acl": acl, "kill": kill, "power": power, "stop": stop, "memory": memory, "feeder": feeder, "failover": failover, "reshard": reshard,
           "shards": shards}
-LONG = {"kill": 20, "power": 20, "stop": 3, "memory": 5, "feeder": 20, "failover": 20, "reshard": 5, "shards": 5}
+LONG = {"acl": 1, "kill": 20, "power": 20, "stop": 3, "memory": 5, "feeder": 20, "failover": 20, "reshard": 5, "shards": 5}
 
 
 def run(feed, name, seed, long):

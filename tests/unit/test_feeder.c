@@ -1,4 +1,5 @@
-/* The thread that reads endpoint events: files, FIFOs whose writers come and go, a queue nobody empties, an end at any time. */
+/* The thread that reads endpoint events: files, FIFOs whose writers come and go, a queue nobody empties, an
+ * end at any time. */
 #include "detect/app/feeder.h"
 
 #include <errno.h>
@@ -189,7 +190,8 @@ static void fifo__writers_one_after_the_other__a_document_each(void **state)
 	feeder_stop(f);
 }
 
-/* However fast they come and go: nothing that was written is lost. Documents may run into each other, since a pipe has no marks. */
+/* However fast they come and go: nothing that was written is lost. Documents may run into each other, since a
+ * pipe has no marks. */
 static void fifo__writers_in_a_hurry__every_byte_once(void **state)
 {
 	(void)state;
@@ -265,7 +267,8 @@ static void file__cut_short__error_then_its_end(void **state)
 {
 	(void)state;
 	/* gzip's header and the beginning of a stored block that never comes */
-	static const char cut[] = {0x1f, (char)0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1, 100, 0, (char)0x9b, (char)0xff, 'a', 'b'};
+	static const char cut[] = {0x1f, (char)0x8b, 8,   0, 0,          0,          0,   0,  0,
+				   3,    1,          100, 0, (char)0x9b, (char)0xff, 'a', 'b'};
 	struct feeder *f;
 	struct evchunk c;
 	struct err err;
@@ -286,15 +289,15 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, make_folder, drop_folder)
 	const struct CMUnitTest tests[] = {
-		T(file__read_to_its_end__then_no_more_for_good),
-		T(start__no_such_file__refused_by_name),
-		T(queue__full__waits_and_loses_nothing),
-		T(stop__queue_full__returns),
-		T(fifo__writers_one_after_the_other__a_document_each),
-		T(fifo__writers_in_a_hurry__every_byte_once),
-		T(stop__fifo_without_a_writer__returns),
-		T(fifo__removed__ends_after_its_last_writer),
-		T(file__cut_short__error_then_its_end),
+	    T(file__read_to_its_end__then_no_more_for_good),
+	    T(start__no_such_file__refused_by_name),
+	    T(queue__full__waits_and_loses_nothing),
+	    T(stop__queue_full__returns),
+	    T(fifo__writers_one_after_the_other__a_document_each),
+	    T(fifo__writers_in_a_hurry__every_byte_once),
+	    T(stop__fifo_without_a_writer__returns),
+	    T(fifo__removed__ends_after_its_last_writer),
+	    T(file__cut_short__error_then_its_end),
 	};
 #undef T
 	return cmocka_run_group_tests(tests, NULL, NULL);

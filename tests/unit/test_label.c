@@ -186,6 +186,51 @@ static void intern__random_traffic__contents_and_memory_hold(void **state)
 	labels_free(ls);
 }
 
+static void settle__draft_that_others_share__theirs_and_one_more_reference(void **state)
+{
+	(void)state;
+	struct labels *ls = labels_new(0, 0);
+	struct label l = sample("x.example");
+	uint32_t shared = label_intern(ls, &l), draft = label_draft(ls, &l);
+	assert_int_not_equal(draft, 0);
+	assert_int_not_equal(draft, shared);
+	assert_int_equal(label_settle(ls, draft), shared);
+	label_unref(ls, shared);
+	struct label got;
+	label_get(ls, shared, &got);
+	assert_string_equal(got.name, "x.example");
+	assert_int_equal(label_settle(ls, shared), shared);
+	label_unref(ls, shared);
+	labels_free(ls);
+}
+
+static void settle__draft_nobody_has__found_from_then_on(void **state)
+{
+	(void)state;
+	struct labels *ls = labels_new(0, 0);
+	struct label l = sample("x.example"), other = sample("y.example");
+	uint32_t dropped = label_draft(ls, &other);
+	label_unref(ls, dropped);
+	uint32_t draft = label_draft(ls, &l);
+	assert_int_equal(draft, dropped); /* its place was free again */
+	uint32_t id = label_settle(ls, draft);
+	assert_int_equal(label_intern(ls, &l), id);
+	assert_int_equal(label_settle(ls, 0), 0);
+	labels_free(ls);
+}
+
+static void settle__at_the_count_cap__refused_and_counted(void **state)
+{
+	(void)state;
+	struct labels *ls = labels_new(1, 0);
+	struct label l = sample("x.example"), other = sample("y.example");
+	uint32_t id = label_intern(ls, &l);
+	assert_int_equal(label_settle(ls, label_draft(ls, &other)), 0);
+	assert_int_equal(labels_refused(ls), 1);
+	assert_int_equal(label_settle(ls, label_draft(ls, &l)), id);
+	labels_free(ls);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -197,6 +242,9 @@ int main(void)
 	    cmocka_unit_test(intern__at_the_count_cap__refused_and_counted),
 	    cmocka_unit_test(intern__at_the_byte_cap__refused_and_memory_stays),
 	    cmocka_unit_test(intern__random_traffic__contents_and_memory_hold),
+	    cmocka_unit_test(settle__draft_that_others_share__theirs_and_one_more_reference),
+	    cmocka_unit_test(settle__draft_nobody_has__found_from_then_on),
+	    cmocka_unit_test(settle__at_the_count_cap__refused_and_counted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

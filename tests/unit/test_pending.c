@@ -124,11 +124,11 @@ static void find__ten_thousand__exactly_those_kept(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(put__again__replaces_facts_keeps_owner_becomes_youngest),
-		cmocka_unit_test(own__strings_of_the_caller_change__copy_stays),
-		cmocka_unit_test(full__at_the_count__room_after_a_drop),
-		cmocka_unit_test(full__at_the_bytes__counts_facts_and_owners),
-		cmocka_unit_test(find__ten_thousand__exactly_those_kept),
+	    cmocka_unit_test(put__again__replaces_facts_keeps_owner_becomes_youngest),
+	    cmocka_unit_test(own__strings_of_the_caller_change__copy_stays),
+	    cmocka_unit_test(full__at_the_count__room_after_a_drop),
+	    cmocka_unit_test(full__at_the_bytes__counts_facts_and_owners),
+	    cmocka_unit_test(find__ten_thousand__exactly_those_kept),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* When a live flow is told: the hold, the order, the cap. What the join makes of it is held against packets in tests/live/join.py. */
+/* When a live flow is told: the hold, the order, the cap. What the join makes of it is held against packets
+ * in tests/live/join.py. */
 #include "detect/app/teller.h"
 
 #include <setjmp.h>
@@ -38,7 +39,8 @@ static void open_stage(size_t max_flows)
 	int fd = mkstemp(stage.path);
 	assert_true(fd >= 0);
 	close(fd);
-	stage.cli = (struct cli){.command = CLI_LIVE, .output = stage.path, .format = "eve", .records = SINK_ALL, .quiet = true};
+	stage.cli = (struct cli){
+	    .command = CLI_LIVE, .output = stage.path, .format = "eve", .records = SINK_ALL, .quiet = true};
 	int r = run_open(&stage.run, &stage.cli, true, true, &err);
 	if (r == LT_EREDIS && strstr(err.text, "not installed")) {
 		printf("SKIPPED: %s\n", err.text);
@@ -60,7 +62,8 @@ static size_t look(void)
 	static char line[16384];
 	stage.n_told = 0;
 	while (fgets(line, sizeof line, f)) {
-		const char *id = strstr(line, "\"flow_id\":"), *seq = strstr(line, "\"seq\":"), *version = strstr(line, "\"version\":");
+		const char *id = strstr(line, "\"flow_id\":"), *seq = strstr(line, "\"seq\":"),
+			   *version = strstr(line, "\"version\":");
 		if (!strstr(line, "\"event_type\":\"flow\""))
 			continue;
 		assert_true(id && seq && version && stage.n_told < MAX_TOLD);
@@ -68,7 +71,8 @@ static size_t look(void)
 		assert_non_null(version);
 		stage.told[stage.n_told].id = strtoull(id + strlen("\"flow_id\":"), NULL, 10);
 		stage.told[stage.n_told].seq = (unsigned)strtoul(seq + strlen("\"seq\":"), NULL, 10);
-		stage.told[stage.n_told++].version = (unsigned)strtoul(version + strlen("\"leaktap\":{\"version\":"), NULL, 10);
+		stage.told[stage.n_told++].version =
+		    (unsigned)strtoul(version + strlen("\"leaktap\":{\"version\":"), NULL, 10);
 	}
 	fclose(f);
 	return stage.n_told;
@@ -175,11 +179,11 @@ static void record__table_full__longest_quiet_told_and_forgotten(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(record__not_joined__told_at_once),
-		cmocka_unit_test(record__joined__held_for_a_second),
-		cmocka_unit_test(record__update_of_a_held_flow__both_in_order),
-		cmocka_unit_test(finish__held__told_in_order),
-		cmocka_unit_test(record__table_full__longest_quiet_told_and_forgotten),
+	    cmocka_unit_test(record__not_joined__told_at_once),
+	    cmocka_unit_test(record__joined__held_for_a_second),
+	    cmocka_unit_test(record__update_of_a_held_flow__both_in_order),
+	    cmocka_unit_test(finish__held__told_in_order),
+	    cmocka_unit_test(record__table_full__longest_quiet_told_and_forgotten),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
