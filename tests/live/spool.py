@@ -55,11 +55,16 @@ def traffic(net, seconds):
 
 
 def compare(redis, sensor):
-    """No traffic any more: the file comes to rest, then the stream holds the same."""
-    wait_for("the same number of lines", lambda: len(redis.lines()) == len(fed(sensor)), 30)
-    wanted, got = fed(sensor), redis.lines()
-    equal("number of lines", len(got), len(wanted))
-    expect(got == wanted, "the lines' order or text differs")
+    """No traffic any more: file and stream come to rest with the same lines in the same order."""
+    def same():
+        got = redis.lines()
+        return len(got) > 0 and got == fed(sensor)
+    try:
+        wait_for("stream and file to be equal", same, 20)
+    except AssertionError as e:
+        got, wanted = redis.lines(), fed(sensor)
+        at = next((i for i, (a, b) in enumerate(zip(got, wanted)) if a != b), min(len(got), len(wanted)))
+        raise AssertionError(f"{e}: {len(got)} lines in the stream, {len(wanted)} in the file, the first difference is line {at}")
 
 
 def stands_still(net, redis, sensor):
