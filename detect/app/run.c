@@ -136,7 +136,10 @@ static int open_attrib(struct run *run, bool live, struct err *err)
 	struct attrib_conf ac = {.redis = run->cli->redis ? &url : NULL, .live = live,
 				 .grace_ns = run->config.grace_s * CLOCK_NS_PER_S, .cell_ttl_s = run->config.cell_ttl_s,
 				 .zone = (uint8_t)run->config.zone, .sensor = run->config.sensor};
-	return attrib_new(&run->attrib, &ac, err);
+	int r = attrib_new(&run->attrib, &ac, err);
+	if (!r && *attrib_remark(run->attrib))
+		log_info("%s", attrib_remark(run->attrib));
+	return r;
 }
 
 static void list_inputs(struct run *run)

@@ -146,7 +146,7 @@ def at_the_end(net, sensor, fifo):
     port, nobodys = 40006, 40007
     fifo.write(connect_event(port, stamp(), 5600))
     upload_from(net, port)
-    truth = upload_from(net, nobodys)
+    truth = upload_from(net, nobodys, 70000)
     records = sensor.stop(3)  # a row was refused: the input was partly unreadable
     check_owner(lab.last_of(records, port), 5600)
     flow = lab.last_of(records, nobodys)["leaktap"]
