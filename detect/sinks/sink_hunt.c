@@ -18,13 +18,15 @@ enum { FLOWS_MAX = 20000, ADDRESSES_MAX = 64 };
 
 struct hunt_flow {
 	uint64_t start_ns, end_ns, up_bytes, down_bytes, app_up_bytes, app_down_bytes;
-	struct facts_addr src;
+	struct facts_addr src, dst_addr;
 	char dst[46], name[128], service[48], process[48], device[64];
 	uint32_t pid;
 	uint16_t dst_port;
 	char grade;
 	uint8_t name_source, direction;
 	bool app_known;
+	bool owned;     /* the initiator's process is known */
+	char dst_device[64];
 };
 
 struct sink {
@@ -90,6 +92,10 @@ static int hunt_flow(struct sink *s, const struct verdict *v)
 	h->app_up_bytes = f->up.app_bytes;
 	h->app_down_bytes = f->down.app_bytes;
 	h->src = f->src;
+	h->dst_addr = f->dst;
+	h->owned = v->initiator.outcome == OWNER_ATTRIBUTED;
+	if (v->has_responder && v->responder.outcome == OWNER_ATTRIBUTED)
+		copy(h->dst_device, sizeof h->dst_device, v->responder.process.device);
 	h->dst_port = f->dst.port;
 	h->grade = v->initiator.grade;
 	h->direction = v->direction;
@@ -118,31 +124,33 @@ static bool same_device(const char *a, const char *b)
 	return n && !strncasecmp(a, b, n) && (na == nb || (na > nb ? a : b)[n] == '.');
 }
 
-/* Addresses of the device: the one that was asked for, or those of flows whose owner runs on it. */
+static bool has_address(const struct facts_addr *list, size_t n, const struct facts_addr *a)
+{
+	for (size_t i = 0; i < n; i++)
+		if (list[i].family == a->family && !memcmp(list[i].ip, a->ip, 16))
+			return true;
+	return false;
+}
+
+static size_t add_address(const struct sink *s, struct facts_addr *list, size_t n, const struct facts_addr *a, const char *device)
+{
+	char ip[46];
+	record_address(ip, a);
+	if ((strcmp(ip, s->device) && !same_device(device, s->device)) || n == ADDRESSES_MAX || has_address(list, n, a))
+		return n;
+	list[n] = *a;
+	return n + 1;
+}
+
+/* Addresses of the device: the one that was asked for, or those of flows whose process, at either end, runs on it. */
 static size_t find_addresses(const struct sink *s, struct facts_addr list[ADDRESSES_MAX])
 {
 	size_t n = 0;
 	for (size_t i = 0; i < s->n; i++) {
-		const struct hunt_flow *h = &s->flows[i];
-		char ip[46];
-		record_address(ip, &h->src);
-		if (strcmp(ip, s->device) && !same_device(h->device, s->device))
-			continue;
-		size_t k = 0;
-		while (k < n && (list[k].family != h->src.family || memcmp(list[k].ip, h->src.ip, 16)))
-			k++;
-		if (k == n && n < ADDRESSES_MAX)
-			list[n++] = h->src;
+		n = add_address(s, list, n, &s->flows[i].src, s->flows[i].device);
+		n = add_address(s, list, n, &s->flows[i].dst_addr, s->flows[i].dst_device);
 	}
 	return n;
-}
-
-static bool is_ours(const struct hunt_flow *h, const struct facts_addr *list, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (list[i].family == h->src.family && !memcmp(list[i].ip, h->src.ip, 16))
-			return true;
-	return false;
 }
 
 static int by_start(const void *a, const void *b)
@@ -178,6 +186,7 @@ static void put_flow(const struct hunt_flow *h)
 struct hunt_sum {
 	size_t flows, uploads;
 	uint64_t upload_bytes, nameless_up_bytes;
+	size_t ownerless; /* flows of others or nobody that carried much out and that no device could be named for */
 };
 
 static struct hunt_sum put_flows(struct sink *s)
@@ -189,12 +198,21 @@ static struct hunt_sum put_flows(struct sink *s)
 		qsort(s->flows, s->n, sizeof *s->flows, by_start);
 	for (size_t i = 0; i < s->n; i++) {
 		const struct hunt_flow *h = &s->flows[i];
-		if (!is_ours(h, addresses, n))
+		bool sent = has_address(addresses, n, &h->src), answered = !sent && has_address(addresses, n, &h->dst_addr);
+		if (!sent && !answered) {
+			sum.ownerless += !h->owned && (h->direction == VERDICT_UPLOAD || h->direction == VERDICT_BOTH);
 			continue;
+		}
 		put_flow(h);
 		sum.flows++;
-		sum.uploads += h->direction == VERDICT_UPLOAD;
-		sum.upload_bytes += h->direction == VERDICT_UPLOAD ? h->app_known ? h->app_up_bytes : h->up_bytes : 0;
+		/* What leaves a device that answered goes down. */
+		if (h->direction == (sent ? VERDICT_UPLOAD : VERDICT_DOWNLOAD)) {
+			uint64_t app = sent ? h->app_up_bytes : h->app_down_bytes, payload = sent ? h->up_bytes : h->down_bytes;
+			sum.uploads++;
+			sum.upload_bytes += h->app_known ? app : payload;
+		}
+		if (answered)
+			continue;
 		if (h->name_source == FACTS_NAME_NONE || h->name_source == FACTS_NAME_ECH_OUTER)
 			sum.nameless_up_bytes += h->up_bytes;
 	}
@@ -215,13 +233,15 @@ static void put_answer(const struct sink *s, const struct hunt_sum *sum)
 		return;
 	}
 	if (!sum->flows)
-		put_unmet("no flow of this device in the window", &unmet);
+		put_unmet("no flow in the window is known to be of this device", &unmet);
 	if (s->first_ns > s->from_ns || s->last_ns < s->to_ns)
 		put_unmet("the capture does not cover the whole window", &unmet);
 	if (drops)
 		put_unmet("packets were dropped before capture", &unmet);
 	if (s->left_out)
 		put_unmet("more flows than are kept", &unmet);
+	if (sum->ownerless)
+		put_unmet("uploads of the window have no known device", &unmet);
 	if (sum->nameless_up_bytes)
 		put_unmet("bytes went to destinations without a name", &unmet);
 	if (!unmet)

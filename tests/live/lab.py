@@ -80,6 +80,7 @@ class Lab:
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="lt-lab-"))
         self.tag = f"lt{os.getpid() % 100000}"
         self.spaces = {}
+        self.port = 20000  # of the last upload: none comes twice in a test, so it names the flow
         self.processes = []
         atexit.register(self.close)
         for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -158,11 +159,12 @@ class Lab:
         return path
 
     def upload(self, n, family=4, tls="1.3", seconds=300):
-        """curl uploads n bytes; the client port it used."""
+        """curl uploads n bytes from a port of its own; that port."""
+        self.port += 1
         address = self.addresses[family]
         shown = f"[{address}]" if family == 6 else address
         done = self.inside("client", "curl", "-sS", "--fail", "--http1.1", "--cacert", self.certificate()[0], f"--tlsv{tls}",
-                           "--tls-max", tls, "--resolve", f"{HOST}:443:{shown}", "-T", self.body(n), "-o", os.devnull,
+                           "--tls-max", tls, "--local-port", str(self.port), "--resolve", f"{HOST}:443:{shown}", "-T", self.body(n), "-o", os.devnull,
                            "-w", "%{local_port} %{size_upload}", f"https://{HOST}/2/files/upload", timeout=seconds)
         port, size = done.stdout.split()
         equal("bytes that curl says it uploaded", int(size), n)

@@ -1,8 +1,6 @@
 """Live truth: uploads of many sizes over IPv4 and IPv6, TLS 1.2 and 1.3. The headline equals what the receiver's kernel counted
 (tcpi_bytes_received less the FIN), to the byte; also when every frame is captured twice. LEAKTAP_LONG=1: up to 1 GiB, at least 50
 uploads at each tap. QUIC has no client here that could be driven; its bytes are held against captures in the replay tests."""
-import os
-
 import lab
 from lab import Lab, Sensor, equal, expect, step
 
@@ -19,14 +17,6 @@ def plan():
         return [(n, *WAYS[i % 4]) for i, n in enumerate(SHORT)] + [(300, *w) for w in WAYS]
     rows = [(n, *WAYS[(i + k) % 4]) for k in (0, 3) for i, n in enumerate(SIZES)]
     return rows + [(n, *w) for n in (300, 65537) for w in WAYS]
-
-
-def ledger(line):
-    """Figures of long runs are kept where the caller says."""
-    path = os.environ.get("LEAKTAP_LEDGER")
-    if lab.LONG and path:
-        with open(path, "a") as f:
-            print(line, file=f)
 
 
 def check(records, truth, size, family, tls, twice):
@@ -62,8 +52,9 @@ def run(net, leaktap, iface, twice):
     extra = [check(records, *row, twice) for row in truths]
     drops = [r for r in records if r["event_type"] == "stats"][-1]["leaktap"]["input"]["kernel_drops"]
     known = sorted(e for e in extra if e is not None)
-    ledger(f"live truth {iface}: {len(truths)} uploads, {sum(s for _, s, *_ in truths)} bytes, all exact; {drops} frames dropped; "
-           f"app bytes beside the body {known[0]}..{known[-1]}" if known else "no app bytes")
+    shown = f"{known[0]}..{known[-1]}" if known else "unknown"
+    print(f"live truth {iface}: {len(truths)} uploads, {sum(s for _, s, *_ in truths)} bytes, all exact; {drops} frames dropped; "
+          f"app bytes beside the body {shown}")
 
 
 def test(leaktap):
