@@ -168,14 +168,27 @@ def talk(folder, setup):
 
 class Tcpdump:
     def __init__(self, path):
-        self.run = subprocess.Popen(["tcpdump", "-i", "lo", "-s", "0", "-B", "65536", "-U", "--immediate-mode", "-w", str(path), "tcp"], stderr=subprocess.PIPE, text=True)
+        # Immediate mode would give each frame a slot of its own size at most, and fill the buffer with a thousand of them.
+        self.run = subprocess.Popen(["tcpdump", "-i", "lo", "-s", "0", "-B", "262144", "-U", "-w", str(path), "tcp"], stderr=subprocess.PIPE, text=True)
         self.run.stderr.readline()
 
     def stop(self):
-        time.sleep(1)
+        """Returns whether every frame is in the file."""
+        time.sleep(1.5)  # the kernel hands over a block that is not full after one second
         self.run.send_signal(signal.SIGINT)
-        self.run.wait()
-        self.run.stderr.close()
+        said = self.run.communicate(timeout=60)[1]
+        lost = re.search(r"^(\d+) packets? dropped by kernel", said, re.M)
+        return lost is not None and lost[1] == "0"
+
+
+def complete(record):
+    """record() returns its result and whether the capture is complete. A loss of tcpdump's says nothing of leaktap: the run is repeated."""
+    for attempt in range(4):
+        result, whole = record()
+        if whole:
+            return result
+        print(f"tcpdump lost frames, attempt {attempt + 1}: again")
+    raise RuntimeError("tcpdump cannot keep up on this machine")
 
 
 def decrypted(capture, keys, ports):
@@ -234,11 +247,15 @@ class Tally:
 
 def run_setup(leaktap, folder, setup, tally):
     capture, keys = folder / "run.pcap", folder / "keys.log"
-    keys.unlink(missing_ok=True)
-    dump = Tcpdump(capture)
     env = {**os.environ, "OPENSSL_CONF": str(openssl_conf(folder, SETUPS[setup][1]))}
-    done = subprocess.run([sys.executable, __file__, "--talk", str(folder), setup], env=env, capture_output=True, text=True, timeout=120)
-    dump.stop()
+
+    def record():
+        keys.unlink(missing_ok=True)
+        dump = Tcpdump(capture)
+        done = subprocess.run([sys.executable, __file__, "--talk", str(folder), setup], env=env, capture_output=True, text=True, timeout=120)
+        return done, dump.stop()
+
+    done = complete(record)
     if done.returncode:
         tally.bad.append(f"{setup}: {done.stderr[-600:]}")
         return
@@ -248,44 +265,74 @@ def run_setup(leaktap, folder, setup, tally):
         tally.check(setup, ours.get(port, {}), truth.get(port, (0, 0)), counted)
 
 
-def s_server(folder, port, keep=False):
-    return subprocess.Popen(["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", "rsa.leaf.pem", "-cert_chain", "rsa.chain.pem", "-key",
-                             "rsa.leaf.key", "-tls1_3", "-early_data", "-max_early_data", "60000", "-no_anti_replay", "-quiet"], cwd=folder,
-                            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def wait_for(what, holds):
+    end = time.monotonic() + 60
+    while not holds():
+        if time.monotonic() > end:
+            raise RuntimeError(f"waited a minute for {what}")
+        time.sleep(0.02)
 
 
-def s_client(folder, port, text, *args):
-    """Returns after the text was sent and the connection closed."""
-    run = subprocess.Popen(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-servername", "upload.example.com", "-tls1_3", "-quiet", "-keylogfile",
-                            "keys.log", *args], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    time.sleep(0.4)
+def listening(port):
+    """Whether some socket of this namespace listens (state 0A) on the port."""
+    rows = pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return any(row.split()[1].endswith(f":{port:04X}") and row.split()[3] == "0A" for row in rows)
+
+
+class Server:
+    """openssl s_server with early data; what it receives goes to a file."""
+    PORT = 44330
+
+    def __init__(self, folder):
+        self.out = folder / "server.out"
+        with self.out.open("wb") as out:
+            self.run = subprocess.Popen(["openssl", "s_server", "-accept", f"127.0.0.1:{self.PORT}", "-cert", "rsa.leaf.pem", "-cert_chain", "rsa.chain.pem",
+                                         "-key", "rsa.leaf.key", "-tls1_3", "-early_data", "-max_early_data", "60000", "-no_anti_replay", "-quiet"],
+                                        cwd=folder, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.DEVNULL)
+        wait_for("the server", lambda: listening(self.PORT))
+
+    def stop(self):
+        self.run.terminate()
+        self.run.wait()
+
+
+def s_client(folder, server, text, *args):
+    """Returns after the server was given the text and the connection was closed."""
+    before = server.out.read_bytes().count(text[:1])
+    run = subprocess.Popen(["openssl", "s_client", "-connect", f"127.0.0.1:{server.PORT}", "-servername", "upload.example.com", "-tls1_3", "-quiet",
+                            "-keylogfile", "keys.log", *args], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     run.stdin.write(text)
     run.stdin.flush()
-    time.sleep(0.3)
+    wait_for("the text", lambda: server.out.read_bytes().count(text[:1]) - before >= text.count(text[:1]))
+    if "-sess_out" in args:
+        wait_for("a session", lambda: (folder / "session.pem").exists() and (folder / "session.pem").stat().st_size > 0)
     run.terminate()
     run.wait()
 
 
+def early_connection(folder, refused, n_late):
+    """One resumed connection with early data, recorded. Returns whether the capture is complete."""
+    for name in ("keys.log", "session.pem"):
+        (folder / name).unlink(missing_ok=True)
+    server = Server(folder)
+    s_client(folder, server, b"first\n", "-sess_out", "session.pem")
+    if refused:
+        server.stop()
+        server = Server(folder)
+    dump = Tcpdump(folder / "run.pcap")
+    s_client(folder, server, b"l" * (n_late - 1) + b"\n", "-sess_in", "session.pem", "-early_data", "early.bin")
+    whole = dump.stop()
+    server.stop()
+    return whole
+
+
 def run_early_data(leaktap, folder, tally):
     """0-RTT accepted, and refused by a server that does not know the ticket: then it was not delivered."""
+    capture, keys = folder / "run.pcap", folder / "keys.log"
     for refused in (False, True):
         for n_early, n_late in ((300, 10), (16000, 3000), (16000, 10), (1, 2000)):
-            capture, keys, port = folder / "run.pcap", folder / "keys.log", 44330
-            keys.unlink(missing_ok=True)
             (folder / "early.bin").write_bytes(b"e" * n_early)
-            server = s_server(folder, port)
-            time.sleep(0.3)
-            s_client(folder, port, b"first\n", "-sess_out", "session.pem")
-            if refused:
-                server.terminate()
-                server.wait()
-                server = s_server(folder, port)
-                time.sleep(0.3)
-            dump = Tcpdump(capture)
-            s_client(folder, port, b"l" * (n_late - 1) + b"\n", "-sess_in", "session.pem", "-early_data", "early.bin")
-            dump.stop()
-            server.terminate()
-            server.wait()
+            complete(lambda: (None, early_connection(folder, refused, n_late)))
             up = n_late + (0 if refused else n_early)
             for client, ours in by_port(leaktap, capture).items():
                 truth = decrypted(capture, keys, {client}).get(client, (0, 0))

@@ -254,6 +254,13 @@ def last_of(records, port):
     return max(rows, key=lambda r: r["leaktap"]["seq"])
 
 
+def last_word(records, port):
+    """The flow's newest record, its end or a later attribution."""
+    flow = last_of(records, port)
+    later = [r for r in records if r["event_type"] == "attribution" and r["flow_id"] == flow["flow_id"]]
+    return max([flow, *later], key=lambda r: (r["leaktap"]["seq"], r["leaktap"]["version"]))
+
+
 def main(test):
     """Runs test(leaktap); prints what failed and exits 1."""
     leaktap = pathlib.Path(sys.argv[1]).resolve()
