@@ -6,7 +6,6 @@
 #include "dissect/http_host.h"
 
 enum {
-	MAX_PREFIXES = 16,
 	MAX_BINARY_BYTES = 8192,  /* of an unknown binary protocol, before giving up */
 	MAX_RECORD_BYTES = 16640, /* RFC 8446 5.2 */
 	PROXY_V1_MAX_BYTES = 107, /* with CR LF, PROXY protocol 2.1 */
@@ -356,9 +355,8 @@ static enum tls_prefix_verdict search(const struct tls_prefix_input *in, struct 
 enum tls_prefix_verdict tls_prefix_find(const struct tls_prefix_input *in, struct tls_prefix_scan *scan,
 					struct tls_prefix *ret_prefix)
 {
-	for (int i = 0; i < MAX_PREFIXES; i++) {
-		if (scan->base >= ASSEMBLE_MAX_BYTES)
-			return TLS_PREFIX_NONE;
+	/* Each turn moves base on: a limit of turns would make the verdict depend on how the bytes were cut. */
+	while (scan->base < ASSEMBLE_MAX_BYTES) {
 		if (scan->base >= in->n)
 			return in->complete ? TLS_PREFIX_NONE : TLS_PREFIX_MORE;
 		struct bytes b = bytes_of(in->bytes + scan->base, in->n - scan->base);

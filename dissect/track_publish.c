@@ -317,7 +317,7 @@ static void fill(struct track *tr, uint32_t id, enum facts_reason reason, bool l
 	facts->saw_syn = f->proto == 6 && flow_has(f, FLOW_DIR(FLOW_SYN_0, 0));
 	facts->app_known = f->proto == 6 && tls_app_known(&f->tls);
 	facts->start_ns = f->start_ns;
-	facts->end_ns = f->last_ns;
+	facts->end_ns = max64(f->start_ns, f->last_ns); /* time may run backwards */
 	const struct flow_minute *told = told_node(tr, f);
 	facts->seq = told ? told->minute + 1 : 1;
 	struct credit before;
