@@ -130,6 +130,14 @@ static uint32_t minute_of(const struct flow *f, uint64_t ts_ns)
 	return m > first ? (uint32_t)min64(m - first, MINUTE_LAST) : 0;
 }
 
+/* The minute that bytes credited now belong to. When time runs backwards, the newest that is not told yet. */
+static uint32_t minute_now(const struct track *tr, const struct flow *f)
+{
+	const struct flow_minute *head = node_at(tr, f->minutes);
+	uint32_t m = minute_of(f, f->last_ns);
+	return head && !is_told(f, head) && head->minute > m ? head->minute : m;
+}
+
 static void close_minute(struct track *tr, struct flow *f)
 {
 	struct credit now = settle(tr, f);
@@ -137,8 +145,12 @@ static void close_minute(struct track *tr, struct flow *f)
 	struct credit had = credit_of(tr, head);
 	if (now.up == had.up && now.down == had.down)
 		return;
-	uint32_t depth = head ? head->depth : 0;
-	if (depth >= FACTS_MAX_MINUTES - 1 || !push(tr, f, minute_of(f, f->last_ns), depth + 1, now))
+	uint32_t depth = head ? head->depth : 0, minute = minute_now(tr, f);
+	if (head && !is_told(f, head) && head->minute == minute) {
+		pop(tr, f);
+		depth--;
+	}
+	if (depth >= FACTS_MAX_MINUTES - 1 || !push(tr, f, minute, depth + 1, now))
 		f->flags |= FACTS_MINUTES_MERGED; /* the bytes go to the next minute that finds room */
 }
 
@@ -170,18 +182,20 @@ static void fill_minutes(struct track *tr, const struct flow *f, struct credit n
 	const struct flow_minute *n = node_at(tr, f->minutes);
 	size_t at = FACTS_MAX_MINUTES;
 	struct credit upper = now;
-	uint32_t minute = minute_of(f, f->last_ns);
-	for (;;) {
+	uint32_t minute = minute_now(tr, f);
+	for (;; n = node_at(tr, older(tr, n))) {
 		struct credit lower = credit_of(tr, n);
+		bool oldest = !n || is_told(f, n);
+		*ret_told = lower;
+		if (!oldest && n->minute == minute)
+			continue; /* these bytes are of the same minute */
 		if (upper.up != lower.up || upper.down != lower.down)
 			tr->minute_buf[--at] = (struct facts_minute){
 			    (first + minute) * 60, upper.up - lower.up, upper.down - lower.down};
-		*ret_told = lower;
-		if (!n || is_told(f, n))
+		if (oldest)
 			break;
 		upper = lower;
 		minute = n->minute;
-		n = node_at(tr, older(tr, n));
 	}
 	facts->minutes = tr->minute_buf + at;
 	facts->n_minutes = FACTS_MAX_MINUTES - at;
