@@ -127,7 +127,7 @@ static void see_archive(struct attrib *at, const struct procevent *ev, uint32_t 
 	struct archive *a = &lv->archives[lv->at_archive++ % ARCHIVES];
 	lv->n_archives += lv->n_archives < ARCHIVES;
 	int64_t t = (int64_t)(ev->time_ns / 1000);
-	a->time_us = (uint64_t)(t - clocks_at(at->clocks, device, ev->clock, t).offset_us);
+	a->time_us = (uint64_t)(t - clocks_offset_us(at->clocks, device, ev->clock, t));
 	a->handle = handle;
 	a->source = ev->source;
 	copy_text(a->file, sizeof a->file, file);
@@ -175,6 +175,14 @@ static void offer(struct attrib *at, const struct cell_event *e, bool destinatio
 	join_offer(at->join, cell_tag(at->zone, &e->tuple.local), buf, n);
 }
 
+/* When its process ended: told in the device's own time, which another clock than the event's may measure. */
+static uint64_t stop_of(struct attrib *at, uint32_t device, uint64_t handle, int64_t offset_us)
+{
+	int64_t end = (int64_t)proctab_end_us(at->processes, handle), own = clocks_offset_us(at->clocks, device, PROCEVENT_CLOCK_MDE, end);
+	end -= end ? own ? own : offset_us : 0;
+	return end > 0 ? (uint64_t)end : 0;
+}
+
 static void ship_event(struct attrib *at, const struct procevent *ev, uint32_t device, uint64_t handle)
 {
 	int64_t t = (int64_t)(ev->time_ns / 1000);
@@ -182,7 +190,7 @@ static void ship_event(struct attrib *at, const struct procevent *ev, uint32_t d
 	struct cell_event e = {
 		.tuple = {.local = ev->local, .remote = ev->remote, .proto = ev->proto ? ev->proto : 6, .zone = at->zone},
 		.t_us = t > skew.offset_us ? (uint64_t)(t - skew.offset_us) : 0,
-		.stop_us = proctab_end_us(at->processes, handle),
+		.stop_us = stop_of(at, device, handle, skew.offset_us),
 		.principal = proctab_principal(at->processes, handle),
 		.ref = (uint32_t)evlog_id(ev),
 		.calibrated = skew.calibrated,

@@ -22,6 +22,7 @@ local BEFORE, AFTER = 65e6, 15e6                      -- not calibrated: event i
 local RIVAL = 10e6                                    -- another process that close to the best: ambiguous
 local PORT_CALIBRATED, PORT_UNCALIBRATED = 2e6, 5e6   -- ip and port agree, remote does not
 local SAME_FLOW = 3e6                                 -- two taps on one connection
+local TCP = 6
 local EDGE = BEFORE + SAME_FLOW                       -- how far from a bucket's edge its neighbour matters
 local SOURCE_TTL = 172800                             -- of a source that has ended
 local MAX_EVENTS, MAX_FLOWS, MAX_REFS, MAX_SAME, MAX_LOOK_BACK = 200, 200, 200, 2000, 48
@@ -200,6 +201,15 @@ end
 local function evidence_field(cell)
 	if cell.kind ~= 'o' then return cell.field end
 	return 'p' .. cell.field:sub(2, 5) .. cell.field:sub(12)
+end
+
+-- Where a full cell keeps the flows to one remote.
+local function annex(cell, remote)
+	return cell_at(cell.bucket, cell.sub, 'o' .. cell.field:sub(2, 5) .. remote .. cell.field:sub(6))
+end
+
+local function is_full(cell)
+	return cell.kind == 'p' and #cell.flows >= MAX_FLOWS
 end
 
 local function watch(cell, distance)

@@ -152,15 +152,6 @@ local function merge_member(f, member)
 	if #f.members > 1 then table.sort(f.members) end
 end
 
--- Where a full cell keeps the flows to one remote.
-local function annex(cell, remote)
-	return cell_at(cell.bucket, cell.sub, 'o' .. cell.field:sub(2, 5) .. remote .. cell.field:sub(6))
-end
-
-local function is_full(cell)
-	return cell.kind == 'p' and #cell.flows >= MAX_FLOWS
-end
-
 -- The flow a record belongs to, made where there is none: in its own cell, in the neighbour's when another tap's start lies over the
 -- edge, in the annex of either when that is full. nil: no room even there.
 local function place_flow(cell, new)
@@ -188,6 +179,19 @@ local function place_flow(cell, new)
 	return f
 end
 
+-- A flow takes events from others: from other uses of its 5-tuple, and from flows of the same port that have only the port in common.
+local function touch_uses(f, new)
+	local home = f.cell
+	local base = cell_at(home.bucket, home.sub, evidence_field(home))
+	local after = new.start - home.bucket * BUCKET
+	if after < 2 * EDGE then touch_cell(cell_at(home.bucket - 1, base.sub, base.field)) end
+	if after + 2 * EDGE >= BUCKET then touch_cell(cell_at(home.bucket + 1, base.sub, base.field)) end
+	if base == home then return end -- touched anyway
+	for i = 1, #base.events do
+		if base.events[i].remote == new.remote then return touch_cell(base) end
+	end
+end
+
 local function flow_before(a, b)
 	return a.members[1] < b.members[1]
 end
@@ -209,6 +213,7 @@ local function merge_flow(bucket, sub, field, record, pos)
 	local home = f.cell
 	touch(f)
 	f.asked = tell_all
+	if f.fresh or new.start < f.start or (f.midstream and not new.midstream) then touch_uses(f, new) end
 	f.start, f.last = math.min(f.start, new.start), math.max(f.last, new.last)
 	f.midstream = f.midstream and new.midstream
 	f.service = math.max(f.service, new.service)
@@ -229,7 +234,7 @@ local function merge_flow(bucket, sub, field, record, pos)
 	if new.seek and not f.seek then
 		f.seek = true
 		local ref = pack('>I4', home.bucket) .. home.sub .. home.field
-		for b = home.bucket - look_back, home.bucket + 1 do
+		for b = home.bucket - look_back, home.bucket + look_back do
 			local to, known = destination_cell(f, home, b), false
 			for i = 1, #to.flows do known = known or to.flows[i] == ref end
 			if not known and #to.flows < MAX_REFS then

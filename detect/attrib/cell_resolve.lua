@@ -4,6 +4,69 @@ local function stopped(f, e)
 	return e.stop and e.stop < f.start
 end
 
+-- Where each remote's flows of a cell start: by remote all of them, by remote and side those whose connect was seen. Built when first
+-- asked for, which is after the last change of the batch.
+local function starts_of(cell)
+	if cell.starts then return cell.starts end
+	local starts = {}
+	for i = 1, #cell.flows do
+		local g = cell.flows[i]
+		local names = {g.remote, not g.midstream and g.remote .. g.side or nil}
+		for j = 1, #names do
+			local list = starts[names[j]]
+			if not list then list = {} starts[names[j]] = list end
+			list[#list + 1] = g.start
+		end
+	end
+	for _, list in pairs(starts) do table.sort(list) end
+	cell.starts = starts
+	return starts
+end
+
+local function within(list, from, to)
+	if not list then return end
+	local low, high = 1, #list + 1
+	while low < high do
+		local middle = math.floor((low + high) / 2)
+		if list[middle] < from then low = middle + 1 else high = middle end
+	end
+	return list[low] and list[low] <= to
+end
+
+-- Does a flow of the same local port start within [from, to]? name: its remote, or its remote and side.
+local function starts_within(cell, remote, name, from, to)
+	for b = math.floor(from / BUCKET), from <= to and math.floor(to / BUCKET) or -1 do
+		local c = cell_at(b, cell.sub, evidence_field(cell))
+		if within(starts_of(c)[name], from, to) or is_full(c) and within(starts_of(annex(c, remote))[name], from, to) then
+			return true
+		end
+	end
+end
+
+local function windows(e)
+	if e.calibrated then return CALIBRATED, CALIBRATED end
+	return BEFORE, AFTER
+end
+
+-- Is another use of the 5-tuple in time for the event, from..to around the event? Uses less than 3 s apart are tries of one connect.
+-- A datagram socket tells its peer once, however often it falls silent: for those no use ends the other.
+local function used_elsewhere(f, e, cell, from, to)
+	if f.midstream or cell.field:byte(3) ~= TCP then return end
+	local name = f.remote .. f.side
+	return starts_within(cell, f.remote, name, e.t + from, math.min(e.t + to, f.start - SAME_FLOW - 1)) or
+		starts_within(cell, f.remote, name, math.max(e.t + from, f.start + SAME_FLOW + 1), e.t + to)
+end
+
+-- By a calibrated clock an event belongs to the use that it is nearest to; as near to two, to neither.
+local function taken(f, e, d, cell)
+	return e.calibrated and used_elsewhere(f, e, cell, -d, d)
+end
+
+-- By another clock nobody can say which of two uses it means.
+local function contested(f, e, cell)
+	return not e.calibrated and used_elsewhere(f, e, cell, -AFTER, BEFORE)
+end
+
 -- The same 5-tuple: does the time allow it, and how far is it? A connect that was seen is near the flow's start, on either side;
 -- a flow in mid-stream takes the newest connect before it, so its distance is the event's age.
 local function distance(f, e)
@@ -11,7 +74,7 @@ local function distance(f, e)
 	if f.midstream then
 		if d <= (e.calibrated and CLOSE or AFTER) and -d <= lifetime and not stopped(f, e) then return -d end
 	elseif e.calibrated then
-		if d >= -CALIBRATED and d <= CALIBRATED then return d < 0 and -d or d end
+		if d >= -CALIBRATED and d <= CALIBRATED and not (e.stop and e.stop + CLOSE < f.start) then return d < 0 and -d or d end
 	elseif d >= -BEFORE and d <= AFTER then
 		return d < 0 and -d or d
 	end
@@ -60,18 +123,21 @@ local function inferred(list, key, cause)
 	return {grade = 'C', key = key, cause = cause, list = list, processes = processes}
 end
 
-local function by_5tuple(f, events)
-	local list = {}
+local function by_5tuple(f, events, cell)
+	local list, doubtful, calibrated = {}, false, false
 	for i = 1, #events do
 		local e = events[i]
 		if e.mine and not e.found then
 			local d = distance(f, e)
-			if d and ((not f.midstream and e.calibrated and d <= CLOSE) or not ended(f, e, events)) then
+			if d and ((not f.midstream and e.calibrated and d <= CLOSE) or not ended(f, e, events)) and not taken(f, e, d, cell) then
 				list[#list + 1] = {d = d, e = e}
+				calibrated = calibrated or e.calibrated
+				doubtful = doubtful or contested(f, e, cell)
 			end
 		end
 	end
-	local processes = choose(list, false)
+	if doubtful and #list == 1 then return end
+	local processes = choose(list, doubtful and not calibrated)
 	if not processes then return end
 	if #processes > 1 then return ambiguous(processes, KEY_5TUPLE) end
 	local result = {grade = 'B', key = KEY_5TUPLE, processes = processes, list = {}}
@@ -112,32 +178,41 @@ local function by_scan(f, events)
 	return inferred(list, KEY_5TUPLE, CAUSE_APART)
 end
 
-local function by_port(f, events)
+-- An event whose own 5-tuple is on the wire speaks of that connection, not of another one of its port.
+local function has_flow(e, cell)
+	local before, after = windows(e)
+	return e.remote and starts_within(cell, e.remote, e.remote, e.t - after, e.t + before)
+end
+
+local function by_port(f, events, cell)
 	local list = {}
 	if f.midstream then return end
 	for i = 1, #events do
 		local e = events[i]
 		local d = e.t - f.start
 		if d < 0 then d = -d end
-		if not e.mine and not e.found and d <= (e.calibrated and PORT_CALIBRATED or PORT_UNCALIBRATED) then
+		if not e.mine and not e.found and d <= (e.calibrated and PORT_CALIBRATED or PORT_UNCALIBRATED) and not has_flow(e, cell) then
 			list[#list + 1] = {d = d, e = e}
 		end
 	end
 	return inferred(list, KEY_IP_PORT, CAUSE_NO_REMOTE)
 end
 
+-- What is not told again was told before: without an earlier connection nothing is inferred. But whoever connects there later may have
+-- done so before, untold, and is a rival.
 local function by_destination(f, events)
-	local reports, others = {}, {}
+	local reports, others, earlier = {}, {}, false
 	for i = 1, #events do
 		local e = events[i]
 		local before, after = e.calibrated and CLOSE or BEFORE, e.calibrated and CLOSE or AFTER
 		if e.interval then
 			if e.t - after <= f.start and f.start <= e.last + before then reports[#reports + 1] = {d = 0, e = e} end
-		elseif e.t - after <= f.start and f.start - e.t <= lifetime and not stopped(f, e) then
+		elseif math.abs(e.t - f.start) <= lifetime and not stopped(f, e) then
 			others[#others + 1] = {d = math.abs(f.start - e.t), e = e}
+			earlier = earlier or e.t - after <= f.start
 		end
 	end
-	return inferred(reports, KEY_AGGREGATED, CAUSE_AGGREGATED) or inferred(others, KEY_DESTINATION, CAUSE_INFERRED)
+	return inferred(reports, KEY_AGGREGATED, CAUSE_AGGREGATED) or earlier and inferred(others, KEY_DESTINATION, CAUSE_INFERRED)
 end
 
 -- Everything that may bear on a flow: its own cell, the neighbour when the window reaches over an edge, the cells that asked to be
@@ -186,7 +261,7 @@ end
 
 local function destination_events(f, cell)
 	local list, n = {}, 0
-	for b = cell.bucket - look_back, cell.bucket + 1 do
+	for b = cell.bucket - look_back, cell.bucket + look_back do
 		local from = destination_cell(f, cell, b)
 		for i = 1, #from.events do
 			n = n + 1
@@ -201,6 +276,6 @@ local UNKNOWN = {grade = 'U', key = 0, cause = CAUSE_NONE, list = {}, processes 
 local function resolve(f, cell)
 	local events = events_of(f, cell)
 	if #events == 0 and not f.seek then return UNKNOWN end
-	return by_5tuple(f, events) or by_scan(f, events) or by_port(f, events) or
+	return by_5tuple(f, events, cell) or by_scan(f, events) or by_port(f, events, cell) or
 		f.seek and by_destination(f, destination_events(f, cell)) or UNKNOWN
 end

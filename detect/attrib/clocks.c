@@ -62,6 +62,18 @@ struct clock_skew_state clocks_at(struct clocks *cl, uint32_t device, uint8_t cl
 	return clock_skew_at(cl->all[at], event_us);
 }
 
+int64_t clocks_offset_us(struct clocks *cl, uint32_t device, uint8_t clock, int64_t event_us)
+{
+	const uint8_t siblings[] = {clock, PROCEVENT_CLOCK_MDE, PROCEVENT_CLOCK_SECURITY, PROCEVENT_CLOCK_SYSMON,
+				    PROCEVENT_CLOCK_SYSMON_NET};
+	for (size_t i = 0; i < sizeof siblings; i++) {
+		struct clock_skew_state s = clocks_at(cl, device, siblings[i], event_us);
+		if (s.calibrated)
+			return s.offset_us;
+	}
+	return clocks_at(cl, device, clock, event_us).offset_us;
+}
+
 bool clocks_nth(struct clocks *cl, size_t n, uint32_t *ret_device, uint8_t *ret_clock, struct clock_skew_state *ret)
 {
 	for (size_t i = 0; i < cl->n; i++) {

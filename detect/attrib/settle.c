@@ -424,7 +424,7 @@ static void settle_archives(struct attrib *at)
 		struct evlog_archive *a = &log->archives[i];
 		uint32_t device = identity_device(at->identity, a->device);
 		a->handle = handle_at(at, a->note, a->time_us, a->clock);
-		shift(&a->time_us, clocks_at(at->clocks, device, a->clock, (int64_t)a->time_us).offset_us);
+		shift(&a->time_us, clocks_offset_us(at->clocks, device, a->clock, (int64_t)a->time_us));
 	}
 	if (log->n_archives)
 		qsort(log->archives, log->n_archives, sizeof *log->archives, by_archive_time);
@@ -452,17 +452,15 @@ int settle_processes(struct attrib *at)
 	return 0;
 }
 
-/* A process's end is in the device's own time: corrected by a source that calibrates that clock. */
+/* A process's end is told in the device's own time; where nothing calibrates that, what corrects the row has to do for both. */
 uint64_t settle_stop_us(const struct attrib *at, const struct evlog_row *row)
 {
 	uint64_t handle = proctab_by_principal(at->processes, row->principal), end = proctab_end_us(at->processes, handle);
-	static const uint8_t wall[] = {PROCEVENT_CLOCK_MDE, PROCEVENT_CLOCK_SECURITY};
-	for (size_t i = 0; end && i < sizeof wall; i++) {
-		struct clock_skew_state s = clocks_at(at->clocks, row->device, wall[i], (int64_t)end);
-		if (s.calibrated && s.offset_us < GROSS_US && s.offset_us > -GROSS_US) {
-			shift(&end, s.offset_us);
-			break;
-		}
-	}
+	if (!end)
+		return 0;
+	int64_t offset = clocks_offset_us(at->clocks, row->device, PROCEVENT_CLOCK_MDE, (int64_t)end);
+	offset = offset ? offset : (int64_t)row->time_us - row->corrected_us;
+	if (offset < GROSS_US && offset > -GROSS_US)
+		shift(&end, offset);
 	return end;
 }

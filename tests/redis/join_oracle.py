@@ -267,6 +267,17 @@ MUTANTS = {
     "batch accepted when seq > hw + 1": [("if seq > high + 1 and not forced then return {'GAP', high} end", "")],
     "reused port ignored": [("o.p ~= e.p and not o.found and o.t > e.t", "false")],
     "ended process still owns": [("return e.stop and e.stop < f.start", "return false")],
+    "ended process still owns what is seen to begin": [("e.stop + CLOSE < f.start", "false")],
+    "one event serves two uses of a 5-tuple": [("return e.calibrated and used_elsewhere(f, e, cell, -d, d)", "return false")],
+    "one uncalibrated event serves two uses": [("if doubtful and #list == 1 then return end", "")],
+    "nearest of two uses by an unknown clock": [("choose(list, doubtful and not calibrated)", "choose(list, false)")],
+    "a port's event serves another remote": [("and not has_flow(e, cell)", "")],
+    "tries of one connect wrong by 1 us": [("f.start - SAME_FLOW - 1)", "f.start - SAME_FLOW)")],
+    "whoever comes later is no rival": [("elseif math.abs(e.t - f.start) <= lifetime and not stopped(f, e) then",
+                                         "elseif e.t <= f.start and f.start - e.t <= lifetime and not stopped(f, e) then")],
+    "inferred without an earlier connection": [("or earlier and inferred", "or inferred")],
+    "a new flow does not move its neighbours' events": [(
+        "if after < 2 * EDGE then touch_cell(cell_at(home.bucket - 1, base.sub, base.field)) end", "")],
 }
 
 

@@ -64,9 +64,30 @@ def allowed(f, e):
     d = e.t - f.start
     if f.midstream:
         return d <= (2 * S if e.cal else 15 * S) and d >= -LIFETIME and not gone(f, e)
-    if e.cal:
-        return abs(d) <= 60 * S
-    return -65 * S <= d <= 15 * S
+    if e.cal and e.stop and e.stop + 2 * S < f.start:
+        return False
+    return in_time(f, e)
+
+
+def in_time(f, e):
+    d = e.t - f.start
+    return abs(d) <= 60 * S if e.cal else -65 * S <= d <= 15 * S
+
+
+def other_uses(f, e, flows):
+    """Connections on the same 5-tuple, seen from their start, that are no try of the same connect and in time for the event."""
+    if f.midstream or f.proto != 6:
+        return []
+    return [g for g in flows if (g.proto, g.ip, g.lport, g.remote, g.side) == (f.proto, f.ip, f.lport, f.remote, f.side) and
+            not g.midstream and abs(g.start - f.start) > 3 * S and in_time(g, e)]
+
+
+def taken(f, e, flows):
+    return e.cal and any(abs(e.t - g.start) <= abs(e.t - f.start) for g in other_uses(f, e, flows))
+
+
+def has_flow(e, flows):
+    return any((g.proto, g.ip, g.lport, g.remote) == (e.proto, e.ip, e.lport, e.remote) and in_time(g, e) for g in flows)
 
 
 def ended(f, e, around):
@@ -81,14 +102,18 @@ def ended(f, e, around):
     return False
 
 
-def owner(f, events, reports):
+def owner(f, events, reports, flows):
     """(grade, key, cause, principals)"""
     around = [e for e in events if sees(f, e)]
-    same = [e for e in around if e.remote == f.remote and not e.found and allowed(f, e) and not ended(f, e, around)]
+    same = [e for e in around if e.remote == f.remote and not e.found and allowed(f, e) and
+            not ended(f, e, around) and not taken(f, e, flows)]
+    doubtful = any(not e.cal and other_uses(f, e, flows) for e in same)
+    if doubtful and len(same) == 1:
+        same = []  # one event, two connections that it may mean
     far = (lambda e: f.start - e.t) if f.midstream else (lambda e: abs(e.t - f.start))
     if same:
         nearest = min(far(e) for e in same)
-        rivals = {e.p for e in same if far(e) - nearest <= 10 * S}
+        rivals = {e.p for e in same if far(e) - nearest <= 10 * S or (doubtful and not any(o.cal for o in same))}
         if len(rivals) > 1:
             return ("D", 1, 13, rivals)
         p = rivals.pop()
@@ -109,7 +134,7 @@ def owner(f, events, reports):
         return ("C", 1, 9, scans) if len(scans) == 1 else ("D", 1, 13, scans)
     if not f.midstream:
         port = {e.p for e in around if not e.found and e.remote != f.remote and
-                abs(e.t - f.start) <= (2 * S if e.cal else 5 * S)}
+                abs(e.t - f.start) <= (2 * S if e.cal else 5 * S) and not has_flow(e, flows)}
         if port:
             return ("C", 2, 10, port) if len(port) == 1 else ("D", 2, 13, port)
     if f.seek:
@@ -127,12 +152,10 @@ def owner(f, events, reports):
                 k = (e.p, e.t // BUCKET)
                 if k not in kept or rank(e) < rank(kept[k]):
                     kept[k] = e
-        other = set()
-        for e in kept.values():
-            after = 2 * S if e.cal else 15 * S
-            if e.t - after <= f.start <= e.t + LIFETIME and not gone(f, e):
-                other.add(e.p)
-        if other:
+        other = [e for e in kept.values() if abs(e.t - f.start) <= LIFETIME and not gone(f, e)]
+        earlier = any(e.t - (2 * S if e.cal else 15 * S) <= f.start for e in other)
+        other = {e.p for e in other}
+        if other and earlier:
             return ("C", 4, 12, other) if len(other) == 1 else ("D", 4, 13, other)
     return ("U", 0, 0, set())
 
@@ -207,12 +230,29 @@ class World:
                 continue
             used[key].append(start)
             self.flows.append(self.flow(ip, lport, remote, side, start, ids))
+            if rng.random() < 0.3:
+                self.use_again(self.flows[-1], used[key], ids)
         for f in self.flows:
             for _ in range(rng.choice([0, 1, 1, 1, 2, 2, 3])):
                 self.events.append(self.event(f, rng.choice(procs), remotes, next(ids)))
             if rng.random() < 0.3:
                 for _ in range(rng.randrange(1, 3)):
                     self.reports.append(self.report(f, rng.choice(procs), next(ids)))
+
+    def use_again(self, f, used, ids):
+        """The same 5-tuple soon after; below 10 s by one tap alone, for two taps' flows that close would be one."""
+        rng = self.rng
+        gap = rng.choice([3 * S, 3 * S + 1, 4 * S, 10 * S, 20 * S, 30 * S, 60 * S, 62 * S, 80 * S, 120 * S, 130 * S])
+        if any(abs(f.start + gap - o) < 10 * S for o in used if o != f.start):
+            return
+        if gap < 10 * S:
+            f.taps = f.taps[:1]
+        g = self.flow(f.ip, f.lport, f.remote, f.side, f.start + gap, ids)
+        if gap < 10 * S:
+            g.taps = g.taps[:1]
+        g.proto = f.proto
+        used.append(g.start)
+        self.flows.append(g)
 
     def flow(self, ip, lport, remote, side, start, ids):
         rng = self.rng
@@ -229,7 +269,7 @@ class World:
             if rng.random() < 0.3 and len(updates) > 1:
                 updates.pop(0)
             taps.append((source, next(ids), begin, begin + length, mid and (source == 1 or rng.random() < 0.5), updates))
-        return Flow(ip=ip, lport=lport, remote=remote, proto=rng.choice([6, 6, 6]), side=side, taps=taps,
+        return Flow(ip=ip, lport=lport, remote=remote, proto=rng.choice([6, 6, 6, 17]), side=side, taps=taps,
                     service=rng.randrange(0, 3), seek=rng.random() < 0.4)
 
     def event(self, f, p, remotes, number):
@@ -260,4 +300,4 @@ class World:
         return e
 
     def owners(self):
-        return {id(f): owner(f, self.events, self.reports) for f in self.flows}
+        return {id(f): owner(f, self.events, self.reports, self.flows) for f in self.flows}
