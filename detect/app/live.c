@@ -35,7 +35,7 @@ struct live {
 	struct inlet inlets[MAX_INLETS];
 	size_t n_inlets;
 	uint64_t began_ns, stats_ns;
-	uint64_t records_lost; /* told of in the log */
+	uint64_t records_lost, join_lost; /* told of in the log */
 	bool stopping;
 	bool join_ails; /* Redis does not answer; said once */
 	bool restart;   /* an interface is gone: exit 75 */
@@ -202,6 +202,11 @@ static void gather_stats(void)
 		log_warn("%llu flow records were lost: judging does not keep up",
 			 (unsigned long long)st->records_lost);
 	live.records_lost = st->records_lost;
+	uint64_t join_lost = st->attrib.spool_dropped + st->attrib.batches_forced;
+	if (join_lost > live.join_lost)
+		log_warn("join: %llu batches were lost to it: Redis was away, or had forgotten, for longer than the spool holds",
+			 (unsigned long long)join_lost);
+	live.join_lost = join_lost;
 }
 
 static bool join_is_even(void)

@@ -62,10 +62,11 @@ static int open_join(struct attrib *at, const struct attrib_conf *conf, struct e
 		.stream_cap = at->server ? 0 : STREAM_CAP, /* nobody can read a private server's */
 		.tell_all = !conf->live,
 		.keep_ns = at->server ? 0 : GAP_WINDOW_NS, /* a private server forgets only with us */
+		.spool = conf->live && conf->redis ? conf->spool : NULL,
 		.fn = take_change,
 		.ctx = at,
 	};
-	rc = join_open(&at->join, &jc, err);
+	rc = conf->live ? courier_open(&at->courier, &jc, err) : join_open(&at->join, &jc, err);
 	if (rc == 0 && conf->live && conf->redis && !at->url.nodes[0] && attrib_share_init(at))
 		rc = err_set(err, -ENOMEM, "out of memory");
 	return rc;
@@ -97,6 +98,7 @@ void attrib_free(struct attrib *at)
 		return;
 	attrib_share_done(at);
 	join_close(at->join);
+	courier_close(at->courier);
 	server_stop(at->server);
 	attrib_live_done(at);
 	attrib_replay_done(at);
@@ -275,7 +277,10 @@ size_t attrib_clocks(struct attrib *at, struct attrib_clock *ret, size_t max)
 void attrib_stats(const struct attrib *at, struct attrib_stats *ret)
 {
 	struct join_stats js;
-	join_stats(at->join, &js);
+	if (at->live)
+		courier_stats(at->courier, &js);
+	else
+		join_stats(at->join, &js);
 	*ret = at->stats;
 	ret->batches = js.batches;
 	ret->bytes_shipped = js.bytes_shipped;
@@ -285,6 +290,8 @@ void attrib_stats(const struct attrib *at, struct attrib_stats *ret)
 	ret->unacknowledged_bytes = js.queued_bytes;
 	ret->batches_forced = js.forced;
 	ret->batches_recalled = js.gaps;
+	ret->spool_bytes = js.spool_bytes;
+	ret->spool_dropped = js.spool_dropped;
 	ret->processes_evicted = proctab_evicted(at->processes) + at->log.notes_refused;
 	ret->devices_evicted = identity_refused(at->identity);
 	ret->memory_bytes = proctab_bytes(at->processes) + identity_bytes(at->identity) + js.queued_bytes + js.kept_bytes;
@@ -295,5 +302,5 @@ void attrib_stats(const struct attrib *at, struct attrib_stats *ret)
 
 const char *attrib_remark(const struct attrib *at)
 {
-	return at->server ? "" : join_remark(at->join);
+	return at->server ? "" : at->live ? courier_remark(at->courier) : join_remark(at->join);
 }

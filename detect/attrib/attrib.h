@@ -25,6 +25,7 @@ struct attrib_conf {
 	uint64_t cell_ttl_s;        /* 0 = 7200, at most 86400 */
 	uint8_t zone;
 	const char *sensor;         /* name of this source in Redis */
+	const char *spool;          /* live, with redis: directory where flows and events wait for Redis, also over a restart; NULL: in memory */
 	size_t max_processes;       /* 0 = 1,048,576; least recently used out, counted */
 	size_t max_devices;         /* 0 = 131,072 */
 };
@@ -67,6 +68,8 @@ struct attrib_stats {
 	uint64_t cell_overflow, processes_evicted, devices_evicted, redis_errors, reconnects;
 	uint64_t batches_forced;   /* Redis had forgotten them and they were no longer kept: lost to the join */
 	uint64_t batches_recalled; /* times Redis had forgotten something and got it again */
+	uint64_t spool_bytes;      /* on disk, waiting for Redis or kept in case it forgets */
+	uint64_t spool_dropped;    /* batches the disk had no room for: lost to the join */
 	size_t memory_bytes;
 	size_t unacknowledged_bytes; /* live: shipped or waiting, and Redis has not said that it has them */
 };

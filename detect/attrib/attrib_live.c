@@ -172,7 +172,7 @@ static void offer(struct attrib *at, const struct cell_event *e, bool destinatio
 		lv->sent[h % SENT] = h;
 	}
 	size_t n = destination ? cell_pack_destination(buf, e) : cell_pack_event(buf, e);
-	join_offer(at->join, cell_tag(at->zone, &e->tuple.local), buf, n);
+	courier_offer(at->courier, cell_tag(at->zone, &e->tuple.local), buf, n);
 }
 
 /* When its process ended: told in the device's own time, which another clock than the event's may measure. */
@@ -290,7 +290,7 @@ static void ship_flow(struct attrib *at, const struct spill_flow *f, enum attrib
 		.n_ledger = f->n_ledger,
 	};
 	uint8_t *buf = at->on_line->buf;
-	join_offer(at->join, cell_tag(at->zone, &cf.tuple.local), buf, cell_pack_flow(buf, &cf));
+	courier_offer(at->courier, cell_tag(at->zone, &cf.tuple.local), buf, cell_pack_flow(buf, &cf));
 }
 
 int attrib_live_flow(struct attrib *at, const struct attrib_flow *flow)
@@ -367,9 +367,8 @@ void attrib_live_change(void *ctx, const struct cell_change *c)
 {
 	struct attrib *at = ctx;
 	struct flow *f = find_flow(at->on_line, c->flow_id, false);
-	struct join_stats js;
-	join_stats(at->join, &js);
-	bool forgot = f && f->recalls[c->side] != js.gaps; /* then the script may count versions anew; those told only grow */
+	uint64_t gaps = courier_gaps(at->courier);
+	bool forgot = f && f->recalls[c->side] != gaps; /* then the script may count versions anew; those told only grow */
 	if (f && f->grade[c->side] && !forgot && c->version <= f->version[c->side])
 		return; /* told already: an answer to a batch sent twice */
 	uint64_t digest = digest_of(c);
@@ -383,7 +382,7 @@ void attrib_live_change(void *ctx, const struct cell_change *c)
 			now.version = f->told[c->side] + 1;
 		f->version[c->side] = c->version;
 		f->told[c->side] = now.version;
-		f->recalls[c->side] = js.gaps;
+		f->recalls[c->side] = gaps;
 		f->grade[c->side] = c->grade;
 		f->digest[c->side] = digest;
 	}
@@ -421,7 +420,7 @@ int attrib_poll(struct attrib *at, uint64_t now_ns, attrib_fn *fn, void *ctx, st
 		identity_unify(at->identity);
 		lv->devices_unified = identity_count(at->identity);
 	}
-	int rc = join_pump(at->join, now_ns, err);
+	int rc = courier_poll(at->courier, err);
 	int shared = attrib_share_poll(at, rc ? NULL : err);
 	rc = rc ? rc : shared;
 	for (unsigned i = 0; i < SCAN_SETS * WAYS; i++) {

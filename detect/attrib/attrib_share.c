@@ -116,7 +116,7 @@ int attrib_share_poll(struct attrib *at, struct err *err)
 
 struct attrib_mark attrib_mark(const struct attrib *at)
 {
-	struct attrib_mark m = {.records = join_records(at->join)};
+	struct attrib_mark m = {.records = courier_records(at->courier)};
 	if (at->share)
 		m.processes = dictionary_told(at->share->dictionary);
 	return m;
@@ -124,12 +124,12 @@ struct attrib_mark attrib_mark(const struct attrib *at)
 
 bool attrib_stored(const struct attrib *at, struct attrib_mark mark)
 {
-	return join_stored(at->join) >= mark.records && (!at->share || dictionary_stored(at->share->dictionary) >= mark.processes);
+	return courier_stored(at->courier) >= mark.records && (!at->share || dictionary_stored(at->share->dictionary) >= mark.processes);
 }
 
 size_t attrib_queued_bytes(const struct attrib *at)
 {
 	struct join_stats js;
-	join_stats(at->join, &js);
+	courier_stats(at->courier, &js);
 	return js.queued_bytes;
 }

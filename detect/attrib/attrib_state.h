@@ -4,6 +4,7 @@
 
 #include "detect/attrib/attrib.h"
 #include "detect/attrib/clocks.h"
+#include "detect/attrib/courier.h"
 #include "detect/attrib/evlog.h"
 #include "detect/attrib/identity.h"
 #include "detect/attrib/join.h"
@@ -26,7 +27,8 @@ struct attrib {
 	uint64_t grace_ns;
 	struct redis_url url;
 	struct server *server; /* NULL with a Redis of the user's */
-	struct join *join;
+	struct join *join;       /* replay */
+	struct courier *courier; /* live */
 	struct identity *identity;
 	struct proctab *processes;
 	struct clocks *clocks;

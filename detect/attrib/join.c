@@ -20,6 +20,31 @@ enum {
 #define FLUSH_AGE_NS (200 * CLOCK_NS_PER_MS)
 #define LEARN_NS     (100 * CLOCK_NS_PER_MS)
 
+struct epoch *join_epoch(struct join *jn, uint64_t number)
+{
+	for (struct epoch *e = jn->epochs; e; e = e->next)
+		if (e->number == number)
+			return e;
+	struct epoch *e = calloc(1, sizeof *e);
+	if (!e)
+		return NULL;
+	e->number = number;
+	snprintf(e->source, sizeof e->source, "%.64s:%016" PRIx64, jn->conf.source ? jn->conf.source : "leaktap", number);
+	for (uint32_t i = 0; i < CELL_TAGS; i++) {
+		e->lanes[i].source = e->source;
+		e->lanes[i].tag = i;
+		e->lanes[i].unsure = jn->epochs; /* an earlier run's */
+	}
+	if (jn->epochs) {
+		e->next = jn->epochs->next;
+		jn->epochs->next = e;
+	} else {
+		jn->epochs = e;
+		jn->lanes = e->lanes;
+	}
+	return e;
+}
+
 static bool is_used(const struct join *jn, size_t node)
 {
 	for (uint32_t tag = 0; tag < CELL_TAGS; tag++)
@@ -34,6 +59,11 @@ static int connect_all(struct join *jn, struct err *err)
 	for (size_t i = 0; rc == 0 && i < redis_router_nodes(jn->router); i++)
 		if (is_used(jn, i))
 			rc = join_node_connect(jn, i, err);
+	if (rc < 0 && rc > LT_EFORMAT && jn->conf.spool) { /* not there yet; one that is there and unfit is an error */
+		rc = 0;
+		if (err)
+			*err = (struct err){0};
+	}
 	return rc;
 }
 
@@ -41,19 +71,21 @@ int join_open(struct join **ret_jn, const struct join_conf *conf, struct err *er
 {
 	struct join *jn = calloc(1, sizeof *jn);
 	uint64_t epoch;
-	if (!jn || getrandom(&epoch, sizeof epoch, 0) != sizeof epoch) {
+	if (jn)
+		jn->conf = *conf;
+	if (!jn || getrandom(&epoch, sizeof epoch, 0) != sizeof epoch || !join_epoch(jn, epoch)) {
 		free(jn);
 		return err_set(err, -ENOMEM, "out of memory");
 	}
-	jn->conf = *conf;
 	if (!jn->conf.queue_bytes)
 		jn->conf.queue_bytes = 64u << 20;
 	if (!jn->conf.keep_bytes)
 		jn->conf.keep_bytes = 64u << 20;
-	snprintf(jn->source, sizeof jn->source, "%.64s:%016" PRIx64, conf->source ? conf->source : "leaktap", epoch);
 	int rc = redis_router_new(&jn->router, conf->url, conf->tell_all ? TIMEOUT_MS : LIVE_TIMEOUT_MS, err);
 	if (rc == 0)
 		rc = connect_all(jn, err);
+	if (rc == 0 && conf->spool)
+		rc = join_spool_open(jn, err);
 	if (rc < 0) {
 		join_close(jn);
 		return rc;
@@ -66,8 +98,13 @@ void join_close(struct join *jn)
 {
 	if (!jn)
 		return;
-	for (size_t i = 0; i < CELL_TAGS; i++)
-		lane_free(&jn->lanes[i]);
+	join_spool_close(jn);
+	for (struct epoch *e = jn->epochs, *next; e; e = next) {
+		next = e->next;
+		for (size_t i = 0; i < CELL_TAGS; i++)
+			lane_free(&e->lanes[i]);
+		free(e);
+	}
 	redis_router_free(jn->router);
 	free(jn);
 }
@@ -76,6 +113,13 @@ void join_stats(const struct join *jn, struct join_stats *ret)
 {
 	*ret = jn->stats;
 	ret->queued_bytes = jn->totals.waiting_bytes;
+	if (jn->spool.disk) {
+		struct spool_stats st;
+		spool_stats(jn->spool.disk, &st);
+		ret->queued_bytes += jn->spool.at_end ? 0 : jn->spool.unread_bytes + 1;
+		ret->spool_bytes = st.bytes;
+		ret->spool_dropped = st.dropped + st.corrupt + jn->spool.refused;
+	}
 	ret->kept_bytes = jn->totals.kept_bytes;
 	ret->forced = jn->totals.forced;
 }
@@ -88,6 +132,8 @@ uint64_t join_records(const struct join *jn)
 uint64_t join_stored(const struct join *jn)
 {
 	uint64_t least = jn->stats.records;
+	if (jn->spool.disk && (!jn->spool.at_end || jn->totals.waiting || jn->totals.open))
+		return 0; /* which records a batch on disk has is not known any more */
 	for (size_t i = 0; i < CELL_TAGS; i++)
 		least = lane_stored(&jn->lanes[i], least);
 	return least;
@@ -98,13 +144,23 @@ const char *join_remark(const struct join *jn)
 	return jn->remark;
 }
 
+static void close_lane(struct join *jn, struct lane *l)
+{
+	if (jn->spool.disk)
+		join_spool_write(jn, l);
+	else
+		lane_close(l, &jn->totals);
+}
+
 static bool append_record(struct join *jn, uint32_t tag, const uint8_t *record, size_t n)
 {
 	struct lane *l = &jn->lanes[tag];
+	if (l->open && l->open->bytes + n > LANE_BATCH_BYTES)
+		close_lane(jn, l);
 	if (!lane_add(l, &jn->totals, record, n, jn->stats.records))
 		return false;
 	if (l->open->n == LANE_BATCH_RECORDS)
-		lane_close(l, &jn->totals);
+		close_lane(jn, l);
 	jn->stats.records++;
 	return true;
 }
@@ -133,7 +189,7 @@ static int pump_all(struct join *jn, uint64_t checks, struct err *err)
 
 /* ---- replay: waiting ---- */
 
-static unsigned under_way(const struct join *jn)
+unsigned join_under_way(const struct join *jn)
 {
 	unsigned n = 0;
 	for (size_t i = 0; i < redis_router_nodes(jn->router); i++)
@@ -155,10 +211,10 @@ static bool is_done(const struct join *jn, size_t waiting, uint64_t checks)
 static void wait_any(struct join *jn)
 {
 	struct redis *one = redis_router_nodes(jn->router) == 1 ? redis_router_at(jn->router, 0) : NULL;
-	if (redis_alive(one) && under_way(jn))
+	if (redis_alive(one) && join_under_way(jn))
 		redis_wait(one, WAIT_MS);
 	else
-		nanosleep(&(struct timespec){0, under_way(jn) ? 100000 : 2000000}, NULL);
+		nanosleep(&(struct timespec){0, join_under_way(jn) ? 100000 : 2000000}, NULL);
 }
 
 /* Works until at most `waiting` batches are unacknowledged; with checks, until every server has said after that time that it still has
@@ -191,7 +247,7 @@ int join_put(struct join *jn, uint32_t tag, const uint8_t *record, size_t n, str
 static void close_all(struct join *jn)
 {
 	for (uint32_t i = 0; i < CELL_TAGS; i++)
-		lane_close(&jn->lanes[i], &jn->totals);
+		close_lane(jn, &jn->lanes[i]);
 }
 
 int join_flush(struct join *jn, struct err *err)
@@ -220,12 +276,14 @@ static void close_aged(struct join *jn, uint64_t now_ns)
 		if (!b->opened_ns)
 			b->opened_ns = now_ns;
 		if (now_ns - b->opened_ns >= FLUSH_AGE_NS)
-			lane_close(&jn->lanes[i], &jn->totals);
+			close_lane(jn, &jn->lanes[i]);
 	}
 }
 
 int join_pump(struct join *jn, uint64_t now_ns, struct err *err)
 {
 	close_aged(jn, now_ns);
-	return pump_all(jn, 0, err);
+	int rc = jn->spool.disk ? join_spool_tend(jn, clock_monotonic_ns(), err) : 0;
+	int pumped = pump_all(jn, 0, rc < 0 ? NULL : err);
+	return rc < 0 ? rc : pumped;
 }

@@ -2,7 +2,8 @@
  *
  * Delivery is at least once and in order per tag; the script makes it exactly once. A batch is kept until it is acknowledged and then
  * for keep_ns more: a server that lost what it had acknowledged (power, a failover) answers with a gap, and the join goes back to what
- * the server has. A question every 5 s finds that out where there is nothing to send. One thread. Replay waits (join_put,
+ * the server has. A question every 5 s finds that out where there is nothing to send. With a spool the batches wait and are kept on disk,
+ * those of earlier runs too, under the names and numbers that the server knows them by. One thread. Replay waits (join_put,
  * join_flush); live never does (join_offer, join_pump), but for connecting. */
 #ifndef LEAKTAP_DETECT_ATTRIB_JOIN_H
 #define LEAKTAP_DETECT_ATTRIB_JOIN_H
@@ -26,6 +27,8 @@ struct join_conf {
 	size_t queue_bytes;    /* live: records waiting beyond this are refused; 0 = 64 MiB */
 	uint64_t keep_ns;      /* how long acknowledged batches are kept, 0: not */
 	size_t keep_bytes;     /* of acknowledged batches; beyond, the oldest go. 0 = 64 MiB */
+	const char *spool;     /* live: directory where batches wait, also over a restart of ours; NULL: in memory */
+	uint64_t spool_cap_bytes; /* 0 = 4 GiB; beyond, the oldest go, counted */
 	bool tell_all;         /* report every flow of a batch, not only the changed (replay) */
 	join_fn *fn;           /* called inside join_put, join_flush and join_pump */
 	void *ctx;
@@ -36,6 +39,8 @@ struct join_stats {
 	uint64_t moved;  /* a cluster's tag had another server */
 	uint64_t forced; /* batches the server had forgotten and that were no longer kept: lost to the join */
 	size_t queued_bytes, kept_bytes;
+	uint64_t spool_bytes;   /* on disk */
+	uint64_t spool_dropped; /* batches that went from the disk at its cap, were spoiled there, or found no room on it */
 };
 
 struct join;

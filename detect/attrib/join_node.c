@@ -50,7 +50,7 @@ static uint64_t first_unanswered(const struct lane *l)
 }
 
 /* What was under way on a dead connection goes again. */
-static void take_back(struct node *nd)
+void join_node_take_back(struct node *nd)
 {
 	for (; nd->n; nd->n--) {
 		struct flight *f = &nd->sent[nd->first++ % JOIN_WINDOW];
@@ -63,7 +63,7 @@ static void take_back(struct node *nd)
 
 int join_node_connect(struct join *jn, size_t node, struct err *err)
 {
-	take_back(&jn->nodes[node]);
+	join_node_take_back(&jn->nodes[node]);
 	int rc = redis_router_connect(jn->router, node, err);
 	if (rc == 0)
 		rc = join_check(redis_router_at(jn->router, node), jn->remark, sizeof jn->remark, err);
@@ -81,12 +81,12 @@ static struct redis_arg text_arg(const char *text)
 	return (struct redis_arg){text, strlen(text)};
 }
 
-static int send_batch(struct join *jn, struct redis *r, uint32_t tag, const struct batch *b, struct err *err)
+static int send_batch(struct join *jn, struct redis *r, const struct lane *l, const struct batch *b, struct err *err)
 {
 	char key[128], seq[24], letters[4], ttl[24], rollup[24], cap[16];
 	struct redis_arg argv[FIXED_ARGS + LANE_BATCH_RECORDS];
 	size_t argc = FIXED_ARGS, at = 0;
-	snprintf(key, sizeof key, "leaktap:{%03u}:hw:%s", tag, jn->source);
+	snprintf(key, sizeof key, "leaktap:{%03u}:hw:%s", l->tag, l->source);
 	snprintf(seq, sizeof seq, "%" PRIu64, b->seq);
 	snprintf(letters, sizeof letters, "%s%s", b->forced ? "f" : "", b->again || jn->conf.tell_all ? "t" : "");
 	snprintf(ttl, sizeof ttl, "%" PRIu64, jn->conf.cell_ttl_s);
@@ -108,10 +108,10 @@ static int send_batch(struct join *jn, struct redis *r, uint32_t tag, const stru
 }
 
 /* Asks for the lane's high water, and lets it live on. */
-static int send_check(struct join *jn, struct redis *r, uint32_t tag, struct err *err)
+static int send_check(struct redis *r, const struct lane *l, struct err *err)
 {
 	char key[128], ttl[16];
-	snprintf(key, sizeof key, "leaktap:{%03u}:hw:%s", tag, jn->source);
+	snprintf(key, sizeof key, "leaktap:{%03u}:hw:%s", l->tag, l->source);
 	snprintf(ttl, sizeof ttl, "%u", SOURCE_TTL_S);
 	struct redis_arg argv[] = {text_arg("GETEX"), text_arg(key), text_arg("EX"), text_arg(ttl)};
 	return redis_append(r, 4, argv, err);
@@ -122,14 +122,13 @@ static void note_sent(struct node *nd, struct lane *l, struct batch *b)
 	nd->sent[(nd->first + nd->n++) % JOIN_WINDOW] = (struct flight){l, b};
 }
 
-static int send_lane(struct join *jn, size_t node, uint32_t tag, struct err *err)
+static int send_lane(struct join *jn, size_t node, struct lane *l, struct err *err)
 {
 	struct node *nd = &jn->nodes[node];
-	struct lane *l = &jn->lanes[tag];
 	struct batch *b;
 	while (nd->n < JOIN_WINDOW && (b = lane_take(l, &jn->totals))) {
 		note_sent(nd, l, b);
-		int rc = send_batch(jn, redis_router_at(jn->router, node), tag, b, err);
+		int rc = send_batch(jn, redis_router_at(jn->router, node), l, b, err);
 		if (rc < 0)
 			return rc;
 	}
@@ -138,21 +137,37 @@ static int send_lane(struct join *jn, size_t node, uint32_t tag, struct err *err
 
 static bool is_due(const struct join *jn, const struct lane *l, bool now, uint64_t now_ns)
 {
-	if (!lane_idle(l))
-		return !l->head && l->seq && !l->under_way && now_ns - l->checked_ns > REFRESH_NS && !now;
-	return now_ns - l->checked_ns >= (now ? 1 : CHECK_NS) && jn->conf.keep_ns;
+	if (!l->head && l->seq && !l->under_way && now_ns - l->checked_ns > REFRESH_NS && !now)
+		return true;
+	if (jn->spool.disk)
+		return join_spool_is_due(jn, l, now_ns);
+	return lane_idle(l) && now_ns - l->checked_ns >= (now ? 1 : CHECK_NS) && jn->conf.keep_ns;
 }
 
-static int check_lane(struct join *jn, size_t node, uint32_t tag, bool now, uint64_t now_ns, struct err *err)
+static int check_lane(struct join *jn, size_t node, struct lane *l, bool now, uint64_t now_ns, struct err *err)
 {
 	struct node *nd = &jn->nodes[node];
-	struct lane *l = &jn->lanes[tag];
 	if (nd->n == JOIN_WINDOW || !is_due(jn, l, now, now_ns))
 		return 0;
 	l->checked_ns = now_ns;
 	l->under_way++;
 	note_sent(nd, l, NULL);
-	return send_check(jn, redis_router_at(jn->router, node), tag, err);
+	return send_check(redis_router_at(jn->router, node), l, err);
+}
+
+static int send_lanes(struct join *jn, size_t node, struct lane *lanes, uint64_t checks, uint64_t now_ns, struct err *err)
+{
+	const struct node *nd = &jn->nodes[node];
+	int rc = 0;
+	for (unsigned i = 0; i < CELL_TAGS && rc == 0 && nd->n < JOIN_WINDOW; i++) {
+		struct lane *l = &lanes[(jn->turn + i) % CELL_TAGS];
+		if (redis_router_node_of(jn->router, l->tag) != node)
+			continue;
+		rc = send_lane(jn, node, l, err);
+		if (rc == 0)
+			rc = check_lane(jn, node, l, checks, now_ns, err);
+	}
+	return rc;
 }
 
 /* What the server may have now. checks: 0 as they fall due, else the time up to which each lane must have been checked. */
@@ -160,20 +175,14 @@ static int send_ready(struct join *jn, size_t node, uint64_t checks, struct err 
 {
 	struct node *nd = &jn->nodes[node];
 	int rc = 0;
-	if (nd->script_lost && nd->n)
+	if ((nd->script_lost && nd->n) || jn->spool.seeking)
 		return 0;
 	if (nd->script_lost && (rc = load_script(jn, redis_router_at(jn->router, node), err)) < 0)
 		return rc;
 	nd->script_lost = false;
 	uint64_t now_ns = checks ? checks : clock_monotonic_ns();
-	for (unsigned i = 0; i < CELL_TAGS && rc == 0 && nd->n < JOIN_WINDOW; i++) {
-		uint32_t tag = (jn->turn + i) % CELL_TAGS;
-		if (redis_router_node_of(jn->router, tag) != node)
-			continue;
-		rc = send_lane(jn, node, tag, err);
-		if (rc == 0)
-			rc = check_lane(jn, node, tag, checks, now_ns, err);
-	}
+	for (struct epoch *e = jn->epochs; e && rc == 0; e = e->next)
+		rc = send_lanes(jn, node, e->lanes, checks, now_ns, err);
 	jn->turn++;
 	return rc;
 }
@@ -195,7 +204,13 @@ static void read_changes(struct join *jn, const struct redis_reply *rr)
 static void accept_batch(struct join *jn, struct lane *l, struct batch *b)
 {
 	uint64_t now = clock_monotonic_ns();
+	l->acked = b->seq;
+	l->acked_ns = now;
 	lane_ack(l, &jn->totals, b, now);
+	if (jn->spool.disk) { /* it is kept there */
+		lane_trim(l, &jn->totals, now);
+		return;
+	}
 	lane_trim(l, &jn->totals, now > jn->conf.keep_ns ? now - jn->conf.keep_ns : jn->conf.keep_ns ? 0 : now);
 	while (jn->totals.kept_bytes > jn->conf.keep_bytes)
 		lane_drop_oldest(jn->lanes, CELL_TAGS, &jn->totals);
@@ -203,6 +218,10 @@ static void accept_batch(struct join *jn, struct lane *l, struct batch *b)
 
 static void server_forgot(struct join *jn, struct lane *l, uint64_t high)
 {
+	if (jn->spool.disk) {
+		join_spool_gap(jn, l, high);
+		return;
+	}
 	jn->stats.gaps++;
 	lane_go_back(l, high + 1);
 }
@@ -243,7 +262,8 @@ static int judge_batch(struct join *jn, size_t node, const struct flight *f, con
 			return 0;
 		}
 		jn->stats.duplicates += strcmp(word, "DUP") == 0;
-		read_changes(jn, rr);
+		if (redis_reply_count(rr) >= 4)
+			read_changes(jn, rr);
 		accept_batch(jn, f->lane, f->batch);
 		jn->nodes[node].backoff_ms = 0;
 		return 0;
@@ -259,7 +279,9 @@ static int judge_check(struct join *jn, size_t node, const struct flight *f, con
 		return judge_error(jn, node, redis_reply_string(rr, NULL), err);
 	}
 	uint64_t high = strtoull(redis_reply_string(rr, NULL), NULL, 10);
-	if (high < f->lane->seq && f->lane->head && lane_idle(f->lane))
+	if (jn->spool.disk)
+		join_spool_answer(jn, f->lane, high, clock_monotonic_ns());
+	else if (high < f->lane->seq && f->lane->head && lane_idle(f->lane))
 		server_forgot(jn, f->lane, high);
 	return 0;
 }
@@ -290,7 +312,7 @@ static void set_back(struct join *jn, size_t node, uint64_t now_ns)
 			nd->backoff_ms = MAX_BACKOFF_MS;
 	}
 	/* spread over half the time, so that many sensors do not come back at once */
-	uint64_t jitter = hash_bytes(HASH_KEY_FIXED, jn->source, strlen(jn->source)) ^ now_ns;
+	uint64_t jitter = hash_bytes(HASH_KEY_FIXED, jn->epochs->source, strlen(jn->epochs->source)) ^ now_ns;
 	nd->retry_ns = now_ns + nd->backoff_ms * CLOCK_NS_PER_MS / 2 * (100 + jitter % 100) / 100;
 	if (nd->backoff_ms == DENIED_BACKOFF_MS)
 		nd->backoff_ms = MAX_BACKOFF_MS;
@@ -321,6 +343,8 @@ int join_node_pump(struct join *jn, size_t node, uint64_t checks, struct err *er
 	}
 	if (rc < 0) {
 		set_back(jn, node, now_ns);
+		if (!redis_alive(redis_router_at(jn->router, node)))
+			join_node_take_back(nd);
 		jn->map_is_old |= !redis_alive(redis_router_at(jn->router, node));
 	}
 	return rc;

@@ -10,12 +10,20 @@ static void batch_free(struct batch *b)
 	free(b);
 }
 
-void lane_close(struct lane *l, struct lane_totals *t)
+struct batch *lane_seal(struct lane *l, struct lane_totals *t)
 {
 	struct batch *b = l->open;
 	if (!b)
-		return;
+		return NULL;
 	b->seq = ++l->seq;
+	l->open = NULL;
+	t->open--;
+	t->waiting_bytes -= b->bytes;
+	return b;
+}
+
+void lane_link(struct lane *l, struct lane_totals *t, struct batch *b)
+{
 	if (l->tail)
 		l->tail->next = b;
 	else
@@ -23,9 +31,20 @@ void lane_close(struct lane *l, struct lane_totals *t)
 	l->tail = b;
 	if (!l->next)
 		l->next = b;
-	l->open = NULL;
-	t->open--;
 	t->waiting++;
+	t->waiting_bytes += b->bytes;
+}
+
+void lane_release(struct batch *b)
+{
+	batch_free(b);
+}
+
+void lane_close(struct lane *l, struct lane_totals *t)
+{
+	struct batch *b = lane_seal(l, t);
+	if (b)
+		lane_link(l, t, b);
 }
 
 static bool make_room(struct batch *b, size_t n)
@@ -92,7 +111,7 @@ struct batch *lane_take(struct lane *l, struct lane_totals *t)
 {
 	if (l->again_from && l->under_way == 0)
 		turn_back(l, t);
-	if (l->again_from || !l->next)
+	if (l->again_from || l->unsure || !l->next)
 		return NULL;
 	struct batch *b = l->next;
 	l->next = b->next;
@@ -149,6 +168,33 @@ void lane_trim(struct lane *l, struct lane_totals *t, uint64_t then_ns)
 {
 	while (l->head && l->head->acked_ns && l->head->acked_ns <= then_ns)
 		drop_head(l, t);
+}
+
+/* The first batch goes, acknowledged or not. */
+static void give_up_head(struct lane *l, struct lane_totals *t)
+{
+	struct batch *b = l->head;
+	if (!b->acked_ns) {
+		t->waiting--;
+		t->waiting_bytes -= b->bytes;
+		t->kept_bytes += b->bytes;
+	}
+	if (l->next == b)
+		l->next = b->next;
+	drop_head(l, t);
+}
+
+void lane_settle(struct lane *l, struct lane_totals *t, uint64_t number)
+{
+	while (l->head && l->head->seq <= number)
+		give_up_head(l, t);
+}
+
+void lane_forget(struct lane *l, struct lane_totals *t)
+{
+	while (l->head)
+		give_up_head(l, t);
+	l->again_from = 0;
 }
 
 void lane_drop_oldest(struct lane *all, size_t n, struct lane_totals *t)

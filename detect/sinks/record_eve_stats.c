@@ -98,6 +98,11 @@ static void put_join(struct jsonout *j, const struct sink_stats *st)
 	jsonout_u64(j, "processes_evicted", st->attrib.processes_evicted);
 	jsonout_u64(j, "devices_evicted", st->attrib.devices_evicted);
 	jsonout_u64(j, "redis_errors", st->attrib.redis_errors);
+	jsonout_u64(j, "batches_recalled", st->attrib.batches_recalled);
+	jsonout_u64(j, "batches_forced", st->attrib.batches_forced);
+	jsonout_u64(j, "waiting_bytes", st->attrib.unacknowledged_bytes);
+	jsonout_u64(j, "spool_bytes", st->attrib.spool_bytes);
+	jsonout_u64(j, "spool_dropped", st->attrib.spool_dropped);
 	jsonout_close(j);
 }
 
