@@ -1,6 +1,6 @@
-/* quic: names and connection ids out of QUIC packets. RFC 8999, 9000, 9001 (v1), 9369 (v2), drafts 22-34,
- * Google Q043-Q050/T05x where met. Pure but for the memory of its state; the cryptography is in quic_crypt.c,
- * which goes through the libcrypto door crypt.c. */
+/* quic: names and connection ids out of QUIC packets. RFC 8999, 9000, 9001 (v1), 9369 (v2) and its draft
+ * 0x709a50c4, drafts 22-34, Google Q043-Q050/T05x where met. Pure but for the memory of its state; the
+ * cryptography is in quic_crypt.c, which goes through the libcrypto door crypt.c. */
 #ifndef LEAKTAP_DISSECT_QUIC_H
 #define LEAKTAP_DISSECT_QUIC_H
 

@@ -14,6 +14,7 @@
 enum quic_salt {
 	QUIC_SALT_V1, /* also drafts 33 and 34 */
 	QUIC_SALT_V2,
+	QUIC_SALT_V2_DRAFT,
 	QUIC_SALT_DRAFT_29,
 	QUIC_SALT_DRAFT_23,
 	QUIC_SALT_DRAFT_22,

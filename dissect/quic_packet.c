@@ -6,7 +6,7 @@ enum { LONG_HEADER = 0x80, FIXED_BIT = 0x40 };
 
 bool quic_version_is_known(uint32_t version)
 {
-	return version == QUIC_V1 || version == QUIC_V2 ||
+	return version == QUIC_V1 || version == QUIC_V2 || version == QUIC_V2_DRAFT ||
 	       (version >= QUIC_DRAFT_FIRST && version <= QUIC_DRAFT_LAST) ||
 	       (version & 0xfffff000) == QUIC_MVFST || version == QUIC_Q050 || version == QUIC_T050 ||
 	       version == QUIC_T051 || quic_version_is_reserved(version);
@@ -36,7 +36,7 @@ static bool take_cid(struct bytes *b, struct quic_cid *ret)
 static uint8_t packet_type(uint32_t version, uint8_t first)
 {
 	uint8_t bits = first >> 4 & 3;
-	if (version == QUIC_V2)
+	if (version == QUIC_V2 || version == QUIC_V2_DRAFT)
 		bits = (bits + 3) & 3;
 	static const uint8_t types[] = {QUIC_PACKET_INITIAL, QUIC_PACKET_ZERO_RTT, QUIC_PACKET_HANDSHAKE,
 					QUIC_PACKET_RETRY};

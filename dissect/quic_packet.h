@@ -13,6 +13,7 @@
 enum {
 	QUIC_V1 = 0x00000001,
 	QUIC_V2 = 0x6b3343cf,
+	QUIC_V2_DRAFT = 0x709a50c4, /* of its drafts, what libraries of 2022 speak as v2 */
 	QUIC_DRAFT_FIRST = 0xff000016, /* draft 22: since then the header has its present form */
 	QUIC_DRAFT_LAST = 0xff000022,
 	QUIC_MVFST = 0xfaceb000, /* Facebook, low 12 bits vary */

@@ -4,7 +4,7 @@
 
 #include "dissect/quic.h"
 
-enum { PORT_DNS = 53, PORT_MDNS = 5353, QUIC_LONG_HEADER = 0x80, QUIC_FIXED_BIT = 0x40 };
+enum { PORT_DNS = 53, PORT_MDNS = 5353, QUIC_LONG_HEADER = 0x80 };
 /* Shorter datagrams with a short header are too easily something else. */
 enum { QUIC_MIN_SHORT_BYTES = 21 };
 
@@ -171,7 +171,8 @@ static void classify_quic(struct track *tr, uint32_t id, const struct segment *s
 	}
 	if (flow_has(f, FLOW_QUIC | FLOW_NOT_QUIC))
 		return;
-	bool could = dir == 0 && (first & QUIC_FIXED_BIT) && seg->payload_bytes >= QUIC_MIN_SHORT_BYTES;
+	/* The fixed bit says nothing here: peers that agreed on it send it at random, RFC 9287. */
+	bool could = dir == 0 && seg->payload_bytes >= QUIC_MIN_SHORT_BYTES;
 	if (!could || !continues(tr, id, seg))
 		f->state |= FLOW_NOT_QUIC;
 }

@@ -65,6 +65,7 @@ wire_parts()
 	part decode_tshark 'frames|equal|differ' sh tests/decode_tshark.sh "$build/decode_dump"
 	if [ -f tests/live/truth.py ]; then
 		part live 'live truth|SKIP|exact' env LEAKTAP_LONG=1 python3 tests/live/truth.py "$build/leaktap"
+		part live_quic 'live truth|SKIP|exact' env LEAKTAP_LONG=1 python3 tests/live/truth_quic.py "$build/leaktap"
 	fi
 	thread_parts
 	fuzz_parts

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 # shellcheck disable=SC2086 # a list of names
 need_packages "build leaktap" $build_packages
-need_packages "test it" libcmocka-dev tshark python3 python3-jsonschema iproute2 openssl curl procps valgrind
+need_packages "test it" libcmocka-dev tshark python3 python3-jsonschema iproute2 openssl curl procps valgrind ethtool ngtcp2-client ngtcp2-server
 
 build_preset asan
 

@@ -184,14 +184,14 @@ class Lab:
 class Sensor:
     """leaktap -i, its records read while it runs."""
 
-    def __init__(self, lab, leaktap, where, iface, *options, config="", name="sensor", stdin=None):
+    def __init__(self, lab, leaktap, where, iface, *options, config="", name="sensor", stdin=None, ring_mib=128):
         self.lab = lab
         self.tmp = lab.dir / f"{name}.tmp"
         self.tmp.mkdir()
         self.out = lab.dir / f"{name}.json"
         self.log = lab.dir / f"{name}.log"
         yaml = lab.dir / f"{name}.yaml"
-        yaml.write_text(f"sensor: lab\nlive:\n  update_s: 2\n  closed_s: 1\n  ring_mib: 128\n{config}")
+        yaml.write_text(f"sensor: lab\nlive:\n  update_s: 2\n  closed_s: 1\n  ring_mib: {ring_mib}\n{config}")
         env = dict(os.environ, TMPDIR=str(self.tmp))
         self.process = lab.start(where, leaktap, "-i", iface, "-c", yaml, "-o", self.out, *options, env=env, stdin=stdin,
                                  stdout=subprocess.DEVNULL, stderr=open(self.log, "w"))

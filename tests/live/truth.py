@@ -1,6 +1,6 @@
 """Live truth: uploads of many sizes over IPv4 and IPv6, TLS 1.2 and 1.3. The headline equals what the receiver's kernel counted
 (tcpi_bytes_received less the FIN), to the byte; also when every frame is captured twice. LEAKTAP_LONG=1: up to 1 GiB, at least 50
-uploads at each tap. QUIC has no client here that could be driven; its bytes are held against captures in the replay tests."""
+uploads at each tap. QUIC: truth_quic.py."""
 import lab
 from lab import Lab, Sensor, equal, expect, step
 

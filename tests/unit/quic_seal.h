@@ -101,7 +101,7 @@ static inline size_t seal_initial(const struct seal *s, const uint8_t *payload, 
 	seal_expand(secret, s->label, "key", key, 16);
 	seal_expand(secret, s->label, "iv", iv, 12);
 	seal_expand(secret, s->label, "hp", hp, 16);
-	size_t n_header = seal_header(s, s->version == 0x6b3343cf ? 1 : 0, n_payload, out);
+	size_t n_header = seal_header(s, s->label[4] == 'v' ? 1 : 0, n_payload, out);
 	for (int i = 0; i < 8; i++)
 		iv[11 - i] ^= (uint8_t)(s->number >> (8 * i));
 	int n = 0;

@@ -444,14 +444,18 @@ static void a26__same_datagram_a_second_apart__both_count(void **state)
 static void a40__client_port_changes__linked_and_never_double(void **state)
 {
 	(void)state;
-	for (int new_cid = 0; new_cid < 2; new_cid++) {
+	for (int round = 0; round < 4; round++) {
+		bool new_cid = round & 1, greased = round & 2; /* RFC 9287: the fixed bit is clear */
 		struct talk *t = talk_new((struct track_conf){0});
 		struct track_stats s;
 		uint8_t p[512];
 		quic_open(t);
 		t->cport++;
-		for (unsigned i = 10; i < 20; i++)
-			talk_udp(t, 0, p, quic_short(p, new_cid ? other_cid : server_cid, (uint8_t)i));
+		for (unsigned i = 10; i < 20; i++) {
+			size_t n = quic_short(p, new_cid ? other_cid : server_cid, (uint8_t)i);
+			p[0] = greased && i < 15 ? 0x16 : p[0];
+			talk_udp(t, 0, p, n);
+		}
 		talk_end(t);
 		assert_int_equal(t->told.n, 2);
 		assert_int_equal(t->told.at[0].up.bytes, 125 + 209);
