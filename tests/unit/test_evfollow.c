@@ -90,9 +90,12 @@ static struct evsource *follow(const char *path, bool with_checkpoint)
 	return es;
 }
 
-/* Polls until nothing has come for a while; all bytes to out, terminated. Confirms all when asked. */
+/* Polls until nothing has come for a while, and several polls long (on a busy machine one alone may take that while); all bytes to
+ * out, terminated. Confirms all when asked. */
 static size_t drain_for(struct evsource *es, char *out, size_t room, bool confirm, unsigned quiet_ms)
 {
+	enum { QUIET_POLLS = 6 };
+	unsigned n_quiet = 0;
 	size_t n = 0;
 	bool open = false;
 	struct timespec last, now;
@@ -102,6 +105,7 @@ static size_t drain_for(struct evsource *es, char *out, size_t room, bool confir
 		struct err err;
 		int r = evsource_poll(es, &c, &err);
 		clock_gettime(CLOCK_MONOTONIC, &now);
+		n_quiet = r ? 0 : n_quiet + 1;
 		if (r == 1) {
 			assert_int_equal(c.begins, !open);
 			open = !c.ends;
@@ -116,7 +120,7 @@ static size_t drain_for(struct evsource *es, char *out, size_t room, bool confir
 			n += (size_t)snprintf(out + n, room - n, "!%d", r);
 			last = now;
 		}
-		if ((now.tv_sec - last.tv_sec) * 1000 + (now.tv_nsec - last.tv_nsec) / 1000000 > (long)quiet_ms && !open)
+		if ((now.tv_sec - last.tv_sec) * 1000 + (now.tv_nsec - last.tv_nsec) / 1000000 > (long)quiet_ms && !open && n_quiet >= QUIET_POLLS)
 			break;
 	}
 	out[n] = 0;
