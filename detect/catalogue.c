@@ -252,7 +252,7 @@ size_t catalogue_rows(const struct catalogue *c)
 int catalogue_check_file(const char *path, size_t *ret_rows, struct err *err)
 {
 	struct catrows rows = {0};
-	int r = catrows_file(&rows, path, MAX_FILE_BYTES, err);
+	int r = catrows_check(&rows, path, MAX_FILE_BYTES, err);
 	if (!r)
 		r = catrows_duplicates(&rows, err);
 	if (!r)

@@ -62,7 +62,7 @@ bool catalogue_expects(const struct catalogue_row *row, const char *process);
 /* By address, the last rung: published prefixes of a service; longest prefix. NULL if none. */
 const struct catalogue_row *catalogue_find_ip(const struct catalogue *c, const struct facts_addr *addr);
 size_t catalogue_rows(const struct catalogue *c); /* rows that are on */
-/* `leaktap lists check`: 0, or LT_ECONF with file:line:column in err; *ret_rows counts good rows. */
+/* `leaktap lists check`, an operator's list or one of ours: 0, or LT_ECONF with file:line:column in err; *ret_rows counts good rows. */
 int catalogue_check_file(const char *path, size_t *ret_rows, struct err *err);
 
 #endif

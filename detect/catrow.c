@@ -174,7 +174,8 @@ static const char *dash_empty(const char *s)
 
 /* Ours: service title category pattern role technique verified [processes account] note. Lists of prefixes
  * have no processes, no account. */
-static int builtin_row(struct catrows *cr, const struct tsv *t, bool enable_known)
+static int builtin_row(struct catrows *cr, const struct tsv *t, bool enable_known,
+		       const struct catrow_place *place)
 {
 	char *const *f = t->fields;
 	bool host = t->n_fields == 10;
@@ -197,7 +198,7 @@ static int builtin_row(struct catrows *cr, const struct tsv *t, bool enable_know
 		row.account_in_name = CATALOGUE_FIRST_LABEL;
 	else if (host && !strcmp(f[8], "all"))
 		row.account_in_name = CATALOGUE_ALL_LABELS;
-	return push(cr, &row, NULL);
+	return push(cr, &row, place);
 }
 
 int catrows_builtin(struct catrows *cr, const unsigned char *bytes, size_t n, bool enable_known,
@@ -213,10 +214,78 @@ int catrows_builtin(struct catrows *cr, const unsigned char *bytes, size_t n, bo
 	if (!r)
 		tsv_begin(&t, text, n);
 	while (!r && tsv_next(&t))
-		r = builtin_row(cr, &t, enable_known);
+		r = builtin_row(cr, &t, enable_known, NULL);
 	return r ? err_set(err, r, "catalogue: built-in line %u: %s", r == -ENOMEM ? 0 : t.line_no,
 			   lt_strerror(r))
 		 : 0;
+}
+
+static bool one_of(const char *text, const char *const *words)
+{
+	while (*words && strcmp(text, *words))
+		words++;
+	return *words != NULL;
+}
+
+/* What builtin_row would refuse, or take without a meaning, with its place. */
+static int check_own_row(const char *file, const struct tsv *t, struct err *err)
+{
+	static const char *const sources[] = {"official", "code", "capture", "rule", "known", NULL};
+	static const char *const accounts[] = {"-", "first", "all", NULL};
+	char *const *f = t->fields;
+	struct prefix p;
+	bool host = t->n_fields == 10;
+	if (!host && t->n_fields != 8)
+		return complain(err, file, t, f[0],
+				"%zu fields: a row of the catalogue has 10 (hosts) or 8 (prefixes)",
+				t->n_fields);
+	size_t bad = check_word(f[0]);
+	if (bad)
+		return complain(err, file, t, f[0] + bad - 1, "a service is a word of a-z, 0-9 and _");
+	bad = host ? hostindex_check(f[3]) : !prefix_parse(&p, f[3]);
+	if (bad)
+		return complain(err, file, t, f[3] + bad - 1, "not a %s: \"%.80s\"",
+				host ? "host pattern" : "prefix", f[3]);
+	if (role_of(f[4]) < 0)
+		return complain(err, file, t, f[4], "no role: \"%.40s\"", f[4]);
+	if (!one_of(f[6], sources))
+		return complain(err, file, t, f[6], "verified is none of official, code, capture, rule, known");
+	if (host && !one_of(f[8], accounts))
+		return complain(err, file, t, f[8], "account is none of first, all, -: \"%.40s\"", f[8]);
+	return 0;
+}
+
+static int checked_row(struct catrows *cr, const char *file, const struct tsv *t, bool own, struct err *err)
+{
+	if (!own)
+		return operator_row(cr, file, t, err);
+	int r = check_own_row(file, t, err);
+	if (r)
+		return r;
+	if (cr->n >= CATROWS_MAX)
+		return complain(err, file, t, t->fields[0], "more than %d rows", CATROWS_MAX);
+	struct catrow_place place = {file, t->line_no, tsv_column(t, t->fields[3])};
+	return builtin_row(cr, t, true, &place);
+}
+
+int catrows_check(struct catrows *cr, const char *path, size_t max_bytes, struct err *err)
+{
+	enum { FEWEST_OWN_FIELDS = 8 };
+	char *text;
+	size_t n;
+	int r = tsv_slurp(&text, &n, path, max_bytes);
+	if (r)
+		return err_set(err, r, "%s: %s", path, lt_strerror(r));
+	r = keep_text(cr, text);
+	struct tsv t;
+	bool own = false;
+	if (!r)
+		tsv_begin(&t, text, n);
+	for (bool first = true; !r && tsv_next(&t); first = false) {
+		own = first ? t.n_fields >= FEWEST_OWN_FIELDS : own;
+		r = checked_row(cr, path, &t, own, err);
+	}
+	return r == -ENOMEM ? err_set(err, r, "%s: out of memory", path) : r;
 }
 
 /* The first row of ours tells of the service; the first with an account tells how accounts are named. */

@@ -28,6 +28,9 @@ void catrows_free(struct catrows *cr);
 /* service pattern role [processes]. 0, negative errno or LT_ECONF with "file:line:column: why". path is
  * borrowed. */
 int catrows_file(struct catrows *cr, const char *path, size_t max_bytes, struct err *err);
+/* Reads a file only to find mistakes: the operator's form, or, where the first row has eight fields or more, that
+ * of our own lists (destinations.tsv, prefixes.tsv), rows verified "known" too. As catrows_file. */
+int catrows_check(struct catrows *cr, const char *path, size_t max_bytes, struct err *err);
 /* LT_ECONF if the operator's rows have one pattern twice. */
 int catrows_duplicates(const struct catrows *cr, struct err *err);
 /* A list compiled in (detect/builtin.h): rows verified "known" only if enable_known. */

@@ -27,9 +27,9 @@ const char *sentence_add(struct sentence *s, const char *fmt, ...)
 
 static const char *device_of(const struct draft *d)
 {
-	const char *end = strchr(d->ledger->key, '\x1f');
-	const char *zone = memchr(d->ledger->key, '/', (size_t)(end - d->ledger->key));
-	return zone ? zone + 1 : d->ledger->key; /* "zone/address" where no device is known */
+	const char *key = d->ledger->key;
+	size_t zone = strspn(key, "0123456789"); /* "zone/address" where no device is known */
+	return zone && key[zone] == '/' ? key + zone + 1 : key;
 }
 
 static int device_length(const char *device)

@@ -243,6 +243,8 @@ static int check_inputs(struct cli *cli, struct err *err)
 	if (cli->command == CLI_HUNT) {
 		if (!cli->n_captures || !cli->n_endpoints)
 			return err_set(err, LT_EUSAGE, "hunt needs -r FILE and --endpoint SRC (a hunt over Redis alone is not in this version)");
+		if (cli->output)
+			return err_set(err, LT_EUSAGE, "hunt answers on standard output: leave -o out (--report writes a file)");
 		if (!cli->device || !cli->at)
 			return err_set(err, LT_EUSAGE, "hunt needs --device NAME|IP and --at TIME");
 		return 0;

@@ -155,7 +155,7 @@ const struct evparse_stats *intake_parsed(const struct intake *in)
 bool intake_damaged(const struct intake *in)
 {
 	static const enum evparse_reason broken[] = {EVPARSE_OVERSIZE, EVPARSE_NESTING, EVPARSE_SYNTAX, EVPARSE_DUP_KEY,
-						     EVPARSE_ENCODING, EVPARSE_CUT_SHORT};
+						     EVPARSE_ENCODING, EVPARSE_NUL_IN_KEY, EVPARSE_CUT_SHORT};
 	const struct evparse_stats *st = evparse_stats(in->parse);
 	uint64_t n = in->unreadable;
 	for (size_t i = 0; i < sizeof broken / sizeof *broken; i++)

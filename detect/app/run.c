@@ -10,6 +10,7 @@
 
 #include "capture/base/clock.h"
 #include "detect/app/hunt.h"
+#include "detect/app/intake.h"
 #include "detect/app/log.h"
 #include "detect/app/state.h"
 #include "detect/app/summary.h"
@@ -96,12 +97,26 @@ static int check_target(const struct run *run, const char *target, struct err *e
 	return 0;
 }
 
+/* Two names, one file: the second to open it would empty it under the first. */
+static int check_apart(const char *a, const char *b, struct err *err)
+{
+	struct stat x, y;
+	if (!a || !b || !strcmp(a, "-"))
+		return 0;
+	bool exist = !stat(a, &x) && !stat(b, &y), device = exist && S_ISCHR(x.st_mode);
+	if (!strcmp(a, b) || (exist && !device && x.st_dev == y.st_dev && x.st_ino == y.st_ino))
+		return err_set(err, LT_EUSAGE, "records and report cannot both go to %s", b);
+	return 0;
+}
+
 static int open_outlets(struct run *run, struct err *err)
 {
 	const struct cli *cli = run->cli;
 	int bad = check_target(run, cli->output, err);
 	if (!bad)
 		bad = check_target(run, cli->report, err);
+	if (!bad)
+		bad = check_apart(cli->output, cli->report, err);
 	if (bad)
 		return bad;
 	int r = open_records(run, err);
@@ -185,11 +200,26 @@ static int open_lists(struct run *run, const struct cli *cli, struct err *err)
 	return err->code = LT_ECONF; /* a list that cannot be read was named by the configuration */
 }
 
+/* A zone nobody knows is a mistake also where no export needs it yet. */
+static int check_zone(const struct run *run, struct err *err)
+{
+	struct intake *in;
+	struct intake_conf ic = {.zone = run->cli->zone ? run->cli->zone : run->config.timezone};
+	if (!ic.zone)
+		return 0;
+	int r = intake_open(&in, &ic, err);
+	if (!r)
+		intake_close(in);
+	return r;
+}
+
 int run_test(const struct cli *cli)
 {
 	struct run run;
 	struct err err = {0};
 	int r = open_lists(&run, cli, &err);
+	if (!r)
+		r = check_zone(&run, &err);
 	if (r)
 		log_error("%s", err.text);
 	else
@@ -201,6 +231,8 @@ int run_test(const struct cli *cli)
 int run_open(struct run *run, const struct cli *cli, bool with_attrib, bool live, struct err *err)
 {
 	int r = open_lists(run, cli, err);
+	if (!r)
+		r = check_zone(run, err);
 	if (r)
 		return r;
 	run->live = live;
@@ -269,6 +301,7 @@ static void last_stats(struct run *run)
 	judge_stats(run->judge, &st->judge);
 	st->time_ns = run->clock_ns;
 	st->last = true;
+	st->partial = run->partial;
 	outlets_stats(&run->outlets, st);
 }
 

@@ -95,6 +95,9 @@ void html_unknowns(struct textbuf *b, uint64_t n_findings, const struct sink_sta
 	item(b, st->track.names[FACTS_NAME_NONE], " flows have no destination name, name lookups among them.");
 	item(b, st->track.names[FACTS_NAME_ECH_OUTER], " flows show only the outer name of an encrypted hello; where they went is hidden.");
 	item(b, st->source.kernel_drops + st->source.iface_drops, " packets were dropped before they could be read.");
+	if (st->partial)
+		textbuf_put(b, "<li>What part of the input held that is missing or could not be read: it was cut short or damaged.</li>\n");
+	item(b, st->source.filtered, " packets were left out by the packet filter.");
 	item(b, st->records_lost, " flow records were lost because the judging thread was behind.");
 	textbuf_put(b, "<li>Traffic that did not pass this tap.</li>\n</ul>\n");
 }

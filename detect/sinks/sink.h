@@ -15,6 +15,7 @@
 struct sink_stats {
 	uint64_t time_ns;       /* capture clock */
 	bool last;
+	bool partial;           /* last: input truncated or partly unreadable */
 	struct source_stats source;
 	struct track_stats track;
 	struct attrib_stats attrib;

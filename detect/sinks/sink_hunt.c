@@ -1,7 +1,8 @@
 /* sink_hunt: what one device did around one moment, as a table and an answer. Kind "hunt".
  *
- * The answer "no upload observed" is given only when it holds: the capture covers the whole window, nothing was dropped, and no bytes of the device went to a
- * destination without a name. Otherwise it says what is missing and how many bytes are unexplained. */
+ * The answer "no upload observed" is given only when it holds: the capture covers the whole window, nothing was dropped, filtered out or unreadable, no bytes of
+ * the device went to a destination without a name, and no flow carried bytes up that a direction of the whole flow hides: much both ways, or the requests of
+ * a download from a host that takes uploads, where a connection is often used again. Otherwise it says what is missing and how many bytes are unexplained. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include "detect/sinks/sinks.h"
 
 enum { FLOWS_MAX = 20000, ADDRESSES_MAX = 64 };
+enum { BOTH_MIN_BYTES = 256, MIXED_MIN_BYTES = 1000 }; /* less of it goes up in requests alone */
 
 struct hunt_flow {
 	uint64_t start_ns, end_ns, up_bytes, down_bytes, app_up_bytes, app_down_bytes;
@@ -26,6 +28,7 @@ struct hunt_flow {
 	uint8_t name_source, direction;
 	bool app_known;
 	bool owned;     /* the initiator's process is known */
+	bool telemetry, takes_uploads; /* the destination's role */
 	char dst_device[64];
 };
 
@@ -100,6 +103,8 @@ static int hunt_flow(struct sink *s, const struct verdict *v)
 	h->grade = v->initiator.grade;
 	h->direction = v->direction;
 	h->name_source = f->name_source;
+	h->telemetry = v->has_destination && v->destination.row->role == CATALOGUE_TELEMETRY;
+	h->takes_uploads = v->has_destination && v->destination.row->role == CATALOGUE_UPLOAD;
 	record_address(h->dst, &f->dst);
 	copy(h->name, sizeof h->name, f->name);
 	copy(h->service, sizeof h->service, v->has_destination ? v->destination.row->title : "");
@@ -185,9 +190,43 @@ static void put_flow(const struct hunt_flow *h)
 
 struct hunt_sum {
 	size_t flows, uploads;
-	uint64_t upload_bytes, nameless_up_bytes;
+	uint64_t upload_bytes, unexplained_bytes;
+	bool nameless, hidden; /* why bytes are unexplained */
 	size_t ownerless; /* flows of others or nobody that carried much out and that no device could be named for */
 };
+
+/* Bytes that left the device: up where it initiated, down where it answered. */
+static uint64_t left_bytes(const struct hunt_flow *h, bool answered)
+{
+	uint64_t app = answered ? h->app_down_bytes : h->app_up_bytes, payload = answered ? h->down_bytes : h->up_bytes;
+	return h->app_known ? app : payload;
+}
+
+/* An upload may lie in the flow although the flow as a whole is none. */
+static bool may_hide_upload(const struct hunt_flow *h, bool answered)
+{
+	uint64_t bytes = left_bytes(h, answered);
+	if (h->direction == VERDICT_BOTH)
+		return !h->telemetry && bytes >= BOTH_MIN_BYTES;
+	return !answered && h->direction == VERDICT_DOWNLOAD && h->takes_uploads && bytes >= MIXED_MIN_BYTES;
+}
+
+static void sum_flow(struct hunt_sum *sum, const struct hunt_flow *h, bool answered)
+{
+	sum->flows++;
+	if (h->direction == (answered ? VERDICT_DOWNLOAD : VERDICT_UPLOAD)) {
+		sum->uploads++;
+		sum->upload_bytes += left_bytes(h, answered);
+	}
+	bool nameless = !answered && (h->name_source == FACTS_NAME_NONE || h->name_source == FACTS_NAME_ECH_OUTER) && h->up_bytes;
+	bool hidden = may_hide_upload(h, answered);
+	sum->nameless |= nameless;
+	sum->hidden |= hidden;
+	if (nameless)
+		sum->unexplained_bytes += h->up_bytes;
+	else if (hidden)
+		sum->unexplained_bytes += left_bytes(h, answered);
+}
 
 static struct hunt_sum put_flows(struct sink *s)
 {
@@ -204,17 +243,7 @@ static struct hunt_sum put_flows(struct sink *s)
 			continue;
 		}
 		put_flow(h);
-		sum.flows++;
-		/* What leaves a device that answered goes down. */
-		if (h->direction == (sent ? VERDICT_UPLOAD : VERDICT_DOWNLOAD)) {
-			uint64_t app = sent ? h->app_up_bytes : h->app_down_bytes, payload = sent ? h->up_bytes : h->down_bytes;
-			sum.uploads++;
-			sum.upload_bytes += h->app_known ? app : payload;
-		}
-		if (answered)
-			continue;
-		if (h->name_source == FACTS_NAME_NONE || h->name_source == FACTS_NAME_ECH_OUTER)
-			sum.nameless_up_bytes += h->up_bytes;
+		sum_flow(&sum, h, answered);
 	}
 	return sum;
 }
@@ -226,7 +255,7 @@ static void put_unmet(const char *why, unsigned *unmet)
 
 static void put_answer(const struct sink *s, const struct hunt_sum *sum)
 {
-	uint64_t drops = s->stats.source.kernel_drops + s->stats.source.iface_drops;
+	const struct source_stats *in = &s->stats.source;
 	unsigned unmet = 0;
 	if (sum->uploads) {
 		printf("%zu upload%s, %" PRIu64 " bytes\n", sum->uploads, sum->uploads == 1 ? "" : "s", sum->upload_bytes);
@@ -236,22 +265,33 @@ static void put_answer(const struct sink *s, const struct hunt_sum *sum)
 		put_unmet("no flow in the window is known to be of this device", &unmet);
 	if (s->first_ns > s->from_ns || s->last_ns < s->to_ns)
 		put_unmet("the capture does not cover the whole window", &unmet);
-	if (drops)
+	if (in->kernel_drops + in->iface_drops)
 		put_unmet("packets were dropped before capture", &unmet);
+	if (in->filtered)
+		put_unmet("the packet filter left packets out", &unmet);
+	if (s->stats.partial || in->bad_records || in->undecoded)
+		put_unmet("part of the input could not be read", &unmet);
 	if (s->left_out)
 		put_unmet("more flows than are kept", &unmet);
 	if (sum->ownerless)
 		put_unmet("uploads of the window have no known device", &unmet);
-	if (sum->nameless_up_bytes)
+	if (sum->nameless)
 		put_unmet("bytes went to destinations without a name", &unmet);
+	if (sum->hidden)
+		put_unmet("connections that are no upload as a whole carried bytes up", &unmet);
 	if (!unmet)
 		printf("no_upload_observed\n");
 	else
-		printf("; at most %" PRIu64 " unexplained bytes went up in what was seen\n", sum->nameless_up_bytes);
+		printf("; at most %" PRIu64 " unexplained bytes went up in what was seen\n", sum->unexplained_bytes);
 }
 
 static int hunt_close(struct sink *s, struct err *err)
 {
+	if (!s->stats.last) { /* the run ended before anything could be answered */
+		free(s->flows);
+		free(s);
+		return 0;
+	}
 	printf("%-12s %-24s %s %-44s %-20s %12s %12s     %s\n", "UTC", "process", "g", "destination", "service", "bytes up", "bytes down", "way");
 	struct hunt_sum sum = put_flows(s);
 	put_answer(s, &sum);

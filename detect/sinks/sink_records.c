@@ -58,7 +58,7 @@ static int open_target(struct sink *s, const char *target, struct err *err)
 	}
 	s->fd = open(target, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
 	if (s->fd < 0)
-		return err_set(err, -errno, "%s: %s", target, strerror(errno));
+		return err_set(err, -errno, "%s: %s", target, errno == ELOOP ? "a symbolic link is not followed" : strerror(errno));
 	struct stat st = {0};
 	bool is_null = !fstat(s->fd, &st) && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
 	if (!S_ISREG(st.st_mode) && !is_null) {

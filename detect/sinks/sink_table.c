@@ -17,6 +17,7 @@ struct sink {
 	struct tally *tally;
 	struct textbuf safe; /* the text being written, made harmless */
 	uint64_t findings;
+	struct sink_stats stats; /* the newest */
 };
 
 static int table_open(struct sink **ret_s, const struct sink_conf *conf, struct err *err)
@@ -86,6 +87,12 @@ static int table_finding(struct sink *s, const struct finding *f)
 	return s->live && fflush(s->out) ? -errno : 0;
 }
 
+static int table_stats(struct sink *s, const struct sink_stats *st)
+{
+	s->stats = *st;
+	return 0;
+}
+
 static int table_flow(struct sink *s, const struct verdict *v)
 {
 	if (v->facts->last)
@@ -133,10 +140,30 @@ static void put_destinations(struct sink *s)
 	fputs("bytes: app = TLS application data, pay = acknowledged payload with TLS overhead inside\n", s->out);
 }
 
+/* "No finding" is an answer: it says what it does not cover, and is not given where the run ended before its end. */
+static void put_no_finding(struct sink *s)
+{
+	const struct source_stats *in = &s->stats.source;
+	if (!s->stats.last)
+		return;
+	if (!s->stats.track.packets) {
+		fputs(in->filtered ? "no finding: the packet filter let none of " : "no finding: no packet was read\n", s->out);
+		if (in->filtered)
+			fprintf(s->out, "%" PRIu64 " packets through\n", in->filtered);
+		return;
+	}
+	fputs("no finding", s->out);
+	if (s->stats.partial)
+		fputs(" in what could be read; part of the input is missing", s->out);
+	if (in->kernel_drops + in->iface_drops)
+		fprintf(s->out, "; %" PRIu64 " packets were dropped before capture", in->kernel_drops + in->iface_drops);
+	fputc('\n', s->out);
+}
+
 static int table_close(struct sink *s, struct err *err)
 {
 	if (!s->findings)
-		fputs("no finding\n", s->out);
+		put_no_finding(s);
 	else if (s->findings > FINDINGS_SHOWN && !s->live)
 		fprintf(s->out, "and %" PRIu64 " more findings; records and report list them\n", s->findings - FINDINGS_SHOWN);
 	put_destinations(s);
@@ -152,5 +179,6 @@ const struct sink_ops sink_table = {
 	.open = table_open,
 	.flow = table_flow,
 	.finding = table_finding,
+	.stats = table_stats,
 	.close = table_close,
 };

@@ -7,6 +7,7 @@ import pathlib
 import random
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -90,6 +91,11 @@ def usage(c):
     c.refused(["-r", "-", "--endpoint", "-"], 2, "can be read once only")
     c.refused(["-r", "lab.pcapng", "--at", "2026-03-02T09:14:22Z"], 2, "belong to leaktap hunt")
     c.refused(["-r", "lab.pcapng", "--redis", "http://x"], 2, "redis")
+    c.refused(["-r", "lab.pcapng", "--tz", "Nowhere/Else"], 2, "Nowhere/Else")
+    c.refused(["-r", "lab.pcapng", "-o", "x.out", "--report", "x.out"], 2, "records and report cannot both go to x.out")
+    c.refused(["-r", "lab.pcapng", "-o", "./x.out", "--report", c.write("x.out", "")], 2, "records and report cannot both go to x.out")
+    (c.folder / "link.json").symlink_to("elsewhere.json")
+    c.refused(["-r", "lab.pcapng", "-o", "link.json"], 1, r"link\.json: a symbolic link is not followed")
     for argv, text in ((["--help"], b"leaktap -r FILE"), (["--version"], b"leaktap ")):
         done = c.run(*argv)
         equal(f"{argv}: exit code and standard error", (done.returncode, done.stderr), (0, b""))
@@ -101,6 +107,10 @@ def inputs_that_are_none(c):
     c.refused(["-r", c.write("empty.pcap", "")], 2, r"empty\.pcap: is empty")
     c.refused(["-r", c.write("text.pcap", "this is no capture, only text that is long enough\n")], 2, r"text\.pcap: ")
     c.refused(["-r", "/dev/null"], 2, "device or socket")
+    # The header of a capture, then nothing a record could be: no answer, not even "no finding".
+    header = struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1)
+    (c.folder / "rubble.pcap").write_bytes(header + b"\xff" * 64)
+    c.refused(["-r", "rubble.pcap", "-o", "x.json", "--no-progress"], 2, r"rubble\.pcap: bad record at byte 24")
     c.refused(["-r", "lab.pcapng", "tcp prot 443"], 2, 'filter "tcp prot 443"')
     c.refused(["-r", "lab.pcapng", "-o", "nosuch/x.json", "-q"], 1, "nosuch/x.json: No such file")
     c.refused(["-r", "lab.pcapng", "--endpoint", "nosuch.json"], 1, r"nosuch\.json: No such file")
@@ -117,6 +127,7 @@ def configuration(c):
     c.refused(["-T", "-c", c.write("torn.yaml", "live: [\n")], 2, r"torn\.yaml:")
     c.refused(["-T", "-c", "nosuch.yaml"], 2, r"nosuch\.yaml")
     c.refused(["-T", "-c", c.write("list.yaml", "catalogue:\n  files: [nosuch.tsv]\n")], 2, r"nosuch\.tsv")
+    c.refused(["-T", "-c", c.write("zone.yaml", "timezone: Nowhere/Else\n")], 2, "Nowhere/Else")
     for good in (c.write("none.yaml", ""), ROOT / "deploy/leaktap.yaml"):
         done = c.run("-T", "-c", good)
         equal(f"-T {good}: exit code ({done.stderr.decode()})", done.returncode, 0)
@@ -245,6 +256,7 @@ def malformed_events(c):
     events = with_bad[-1]["leaktap"]["events"]
     equal("rows refused", sum(events["refused"].values()), 4)
     equal("events accepted", events["accepted"], without[-1]["leaktap"]["events"]["accepted"])
+    c.records("-r", "lab.pcapng", "--endpoint", c.write("nul.json", good[0] + "\0\n" + good[1] + "\n"), code=3, said=r"nul\.json:1: .*NUL")
     nothing = c.records("-r", "lab.pcapng", "--endpoint", c.write("empty.json", ""))
     equal("an empty event file: outcomes", {r["leaktap"]["outcome"] for r in nothing if r["event_type"] == "flow"}, {"unattributed"})
 
@@ -257,6 +269,8 @@ def lists(c):
     c.refused(["lists", "check", c.write("thin.tsv", "acme_files\n")], 2, r"^thin\.tsv:1:1: ")
     c.refused(["lists", "check", "nosuch.tsv"], 2, r"nosuch\.tsv")
     c.refused(["lists"], 2, "usage: leaktap lists check FILE")
+    done = c.run("lists", "check", ROOT / "detect/destinations.tsv", ROOT / "detect/prefixes.tsv")
+    equal(f"our own lists ({done.stderr.decode()}): exit code, good ones", (done.returncode, done.stdout.count(b"all good")), (0, 2))
     done = c.run("lists", "check", "good.tsv", "bad.tsv")
     equal("one of two is bad", (done.returncode, b"good.tsv: 1 rows" in done.stdout, b"bad.tsv:2" in done.stderr), (2, True, True))
 
@@ -266,6 +280,7 @@ def hunt(c):
     done = c.run(*argv, "--device", "ws-0417", "--at", "2026-03-02T09:14:22Z", "-q")
     equal(f"exit code ({done.stderr.decode()})", done.returncode, 0)
     equal("the process and the account", b"powershell.exe" in done.stdout and b"sacyberrangedanger" in done.stdout, True)
+    c.refused([*argv, "--device", "ws-0417", "--at", "2026-03-02T09:14:22Z", "-o", "x.json"], 2, "leave -o out")
     c.refused([*argv, "--device", "ws-0417"], 2, "--at TIME")
     c.refused([*argv, "--device", "ws-0417", "--at", "yesterday"], 2, "--at yesterday: give a time with its zone")
     c.refused([*argv, "--device", "ws-0417", "--at", "2026-03-02T09:14:22Z", "--window", "long"], 2, "--window long")

@@ -34,6 +34,7 @@ struct attrib {
 	uint64_t askers[4]; /* of whose tree each is */
 	size_t n_archives;
 	bool devices; /* 10.20.4.x is ws-04xx */
+	const char *device; /* instead of that name, if not NULL */
 };
 
 size_t attrib_archives(struct attrib *at, uint64_t principal, uint64_t from_ns, uint64_t to_ns,
@@ -53,6 +54,8 @@ const char *attrib_device(struct attrib *at, const struct facts_addr *addr, uint
 	(void)at_ns;
 	if (!at->devices || addr->family != 4 || addr->ip[0] != 10 || addr->ip[1] != 20)
 		return NULL;
+	if (at->device)
+		return at->device;
 	snprintf(name, sizeof name, "ws-%02u%02u", addr->ip[2], addr->ip[3]);
 	return name;
 }

@@ -296,6 +296,16 @@ static void check_file__mistakes__line_and_column(void **state)
 	    {"svc\ta.b\tuploads\n", ":1:9: no role"},
 	    {"svc\ta.b\tupload\nsvc\tc.d\tweb\ntwo\ta.b\tapi\n", ":3:5: \"a.b\" is already at "},
 	    {"\tb.c\tupload\n", ":1:1: a service"},
+	    /* the form of our own lists */
+	    {"s\tS\tc\ta.b\tupload\tT1\tofficial\t-\t-\t-\ns\tS\tc\ta..b\tupload\tT1\tofficial\t-\t-\t-\n",
+	     ":2:9: not a host pattern"},
+	    {"s\tS\tc\ta.b\tuploads\tT1\tofficial\t-\t-\t-\n", ":1:11: no role"},
+	    {"s\tS\tc\ta.b\tupload\tT1\tguessed\t-\t-\t-\n", ":1:21: verified"},
+	    {"s\tS\tc\ta.b\tupload\tT1\tofficial\t-\tsecond\t-\n", ":1:32: account"},
+	    {"s\tS\tc\ta.b\tupload\tT1\tofficial\t-\t-\n", ":1:1: 9 fields"},
+	    {"s\tS\tc\t10.0.0.0/33\tupload\tT1\tofficial\t-\n", ":1:7: not a prefix"},
+	    {"s\tS\tc\ta.b\tweb\tT1\trule\t-\t-\t-\nt\tT\tc\ta.b\tapi\tT1\trule\t-\t-\t-\n",
+	     ":2:7: \"a.b\" is already at "},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		char path[64];
@@ -310,6 +320,32 @@ static void check_file__mistakes__line_and_column(void **state)
 	struct err err = {0};
 	size_t rows;
 	assert_int_equal(catalogue_check_file("/nonexistent/leaktap", &rows, &err), -2);
+}
+
+/* Rows that are no comment. */
+static size_t lines_of_rows(const char *path)
+{
+	char line[1024];
+	size_t n = 0;
+	FILE *f = fopen(path, "r");
+	assert_non_null(f);
+	while (fgets(line, sizeof line, f))
+		n += *line != '#' && *line != '\n';
+	fclose(f);
+	return n;
+}
+
+static void check_file__our_own_lists__every_row_good(void **state)
+{
+	(void)state;
+	static const char *const paths[] = {"detect/destinations.tsv", "detect/prefixes.tsv"};
+	for (size_t i = 0; i < 2; i++) {
+		struct err err = {0};
+		size_t rows = 0;
+		if (catalogue_check_file(paths[i], &rows, &err))
+			fail_msg("%s", err.text);
+		assert_int_equal(rows, lines_of_rows(paths[i]));
+	}
 }
 
 static void find__sanctioned__account_host_and_prefix(void **state)
@@ -383,6 +419,7 @@ int main(void)
 	    cmocka_unit_test(builtin__the_facts_it_is_made_of__same_role),
 	    cmocka_unit_test(new__operator_rows__beat_ours_and_inherit),
 	    cmocka_unit_test(check_file__mistakes__line_and_column),
+	    cmocka_unit_test(check_file__our_own_lists__every_row_good),
 	    cmocka_unit_test(find__sanctioned__account_host_and_prefix),
 	    cmocka_unit_test(find__account_longer_than_kept__never_sanctioned),
 	    cmocka_unit_test(find_ip__published_prefixes__provider_only),

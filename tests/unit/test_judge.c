@@ -245,6 +245,20 @@ static void finish__no_device_known__address_is_told(void **state)
 	scene_free(sc);
 }
 
+/* A name is an endpoint's text: told as it is, whatever stands in it. */
+static void finish__device_name_with_a_slash__told_whole(void **state)
+{
+	(void)state;
+	struct scene *sc = scene_new();
+	scene_begin(sc, NULL);
+	sc->attrib.device = "ward/7/ws-1";
+	scene_told(sc, scene_tls(3, "content.dropboxapi.com", T0, 12 * MIB, 100));
+	judge_finish(sc->judge);
+	assert_int_equal(sc->n_found, 1);
+	assert_non_null(strstr(sc->found[0].sentence, "an unknown process on ward/7/ws-1 sent 12,582,912 bytes"));
+	scene_free(sc);
+}
+
 static void finish__payload_only__names_the_layer(void **state)
 {
 	(void)state;
@@ -618,6 +632,7 @@ int main(void)
 	    cmocka_unit_test(finish__flows_in_any_order__same_findings),
 	    cmocka_unit_test(finish__owner_known_less_well__weaker_text),
 	    cmocka_unit_test(finish__no_device_known__address_is_told),
+	    cmocka_unit_test(finish__device_name_with_a_slash__told_whole),
 	    cmocka_unit_test(finish__payload_only__names_the_layer),
 	    cmocka_unit_test(finish__application_bytes_implausible__payload_is_told),
 	    cmocka_unit_test(finish__command_and_file_event_of_one_archive__told_once),

@@ -101,6 +101,20 @@ static void html__nothing_found__says_what_that_does_not_prove(void **state)
 	assert_non_null(strstr(text, "<h1>No findings</h1>"));
 	assert_non_null(strstr(text, "What that does not prove"));
 	assert_non_null(strstr(text, "Traffic that did not pass this tap."));
+	assert_null(strstr(text, "cut short or damaged"));
+	assert_null(strstr(text, "left out by the packet filter"));
+	free(text);
+}
+
+static void html__input_not_whole__among_what_is_not_known(void **state)
+{
+	(void)state;
+	struct sink *s = opened(NULL, 0);
+	struct sink_stats st = {.last = true, .partial = true, .source.filtered = 1234};
+	sink_html.stats(s, &st);
+	char *text = closed(s);
+	assert_non_null(strstr(text, "it was cut short or damaged.</li>"));
+	assert_non_null(strstr(text, "<li>1,234 packets were left out by the packet filter.</li>"));
 	free(text);
 }
 
@@ -359,6 +373,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(html__one_finding__sentence_then_unknowns_then_evidence),
 		cmocka_unit_test(html__nothing_found__says_what_that_does_not_prove),
+		cmocka_unit_test(html__input_not_whole__among_what_is_not_known),
 		cmocka_unit_test(html__policy__has_the_styles_hash),
 		cmocka_unit_test(html__hostile_texts__shown_never_obeyed),
 		cmocka_unit_test(html__revised_finding__newest_version_once),

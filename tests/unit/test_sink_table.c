@@ -71,12 +71,28 @@ static void table__a_finding_and_its_flow__sentence_then_destinations(void **sta
 	free(text);
 }
 
-static void table__nothing__says_so(void **state)
+/* "No finding" never claims more than was seen, and is no answer of a run that failed. */
+static void table__nothing__says_so_and_of_what(void **state)
 {
 	(void)state;
-	char *text = closed(opened(true));
-	assert_string_equal(text, "no finding\n");
-	free(text);
+	static const struct {
+		struct sink_stats stats;
+		const char *want;
+	} cases[] = {
+		{{.last = true, .track.packets = 9}, "no finding\n"},
+		{{.last = true, .track.packets = 9, .partial = true}, "no finding in what could be read; part of the input is missing\n"},
+		{{.last = true, .track.packets = 9, .source.kernel_drops = 2, .source.iface_drops = 1}, "no finding; 3 packets were dropped before capture\n"},
+		{{.last = true}, "no finding: no packet was read\n"},
+		{{.last = true, .source.filtered = 7}, "no finding: the packet filter let none of 7 packets through\n"},
+		{{.track.packets = 9}, ""},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct sink *s = opened(true);
+		sink_table.stats(s, &cases[i].stats);
+		char *text = closed(s);
+		assert_string_equal(text, cases[i].want);
+		free(text);
+	}
 }
 
 static void table__record_in_between__not_counted_twice(void **state)
@@ -163,7 +179,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(table__a_finding_and_its_flow__sentence_then_destinations),
-		cmocka_unit_test(table__nothing__says_so),
+		cmocka_unit_test(table__nothing__says_so_and_of_what),
 		cmocka_unit_test(table__record_in_between__not_counted_twice),
 		cmocka_unit_test(table__hostile_texts__ascii_only),
 		cmocka_unit_test(table__color__only_ours),
