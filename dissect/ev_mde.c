@@ -101,6 +101,11 @@ bool ev_mde_columns(const struct evrow *header)
 	return has_time(header) && has_device(header);
 }
 
+bool ev_mde_without_action(const struct evrow *header)
+{
+	return evrow_has(header, "RemoteIP", NULL) && !evrow_has(header, "ActionType", NULL);
+}
+
 /* The folder columns hold the whole path in practice, only the folder by the book. */
 static struct slice whole_path(struct evrow *row, const char *folder_field, struct slice name)
 {
@@ -260,6 +265,11 @@ static void read_network(struct evrow *row, struct procevent *ev)
 	ev->remote.port = remote_port > 0 ? (uint16_t)remote_port : 0;
 	ev->proto = protocol_of(evrow_text(row, "Protocol", NULL));
 	ev->remote_name = evrow_text(row, "RemoteUrl", NULL);
+	/* Exports hold the columns somebody chose. Without the port a connect says what a report says, of a moment. */
+	if (ev->kind == PROCEVENT_CONNECT && local_port < 0 && ev->local.family && ev->remote.port) {
+		ev->kind = PROCEVENT_AGGREGATED;
+		ev->time_end_ns = ev->time_ns;
+	}
 }
 
 static void read_inspected(struct evrow *extra, struct procevent *ev)

@@ -14,6 +14,8 @@ bool ev_mde_open(struct evrow *row, const struct json_t *root, struct slice *ret
 
 /* Do these columns make a table of Defender? */
 bool ev_mde_columns(const struct evrow *header);
+/* Connections whose export left out what happened to them: of no use. */
+bool ev_mde_without_action(const struct evrow *header);
 
 /* Fills ev; faults are left in row. */
 void ev_mde_read(struct evrow *row, struct slice table, struct procevent *ev);

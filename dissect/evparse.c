@@ -23,7 +23,7 @@ const char *const evparse_reason_names[EVPARSE_REASON_COUNT] = {
 };
 
 /* What a CSV export is. */
-enum csv_table { CSV_MDE, CSV_WINDOWS };
+enum csv_table { CSV_MDE, CSV_MDE_VAGUE, CSV_WINDOWS };
 
 struct evparse {
 	size_t max_record_bytes;
@@ -253,7 +253,7 @@ static bool know_columns(struct evparse *ep)
 		ep->columns[i].text = slice_of("x");
 	evrow_add_table(&header, ep->columns, ep->n_columns);
 	if (ev_mde_columns(&header))
-		ep->csv_table = CSV_MDE;
+		ep->csv_table = ev_mde_without_action(&header) ? CSV_MDE_VAGUE : CSV_MDE;
 	else if (ev_windows_columns(&header))
 		ep->csv_table = CSV_WINDOWS;
 	else
@@ -307,6 +307,11 @@ static int on_header(void *ctx, struct slice line, uint64_t number, char *ret_de
 			continue;
 		if (repeats_column(ep))
 			return err_set(&ep->why, LT_EFORMAT, "%s:%" PRIu64 ": two columns have the same name",
+				       ep->origin, number);
+		if (ep->csv_table == CSV_MDE_VAGUE)
+			return err_set(&ep->why, LT_EFORMAT,
+				       "%s:%" PRIu64 ": connections without the column ActionType: whether one succeeded "
+				       "or failed is not known; export it too",
 				       ep->origin, number);
 		ep->delimiter = *ret_delimiter = delimiters[i];
 		return 1;
@@ -374,7 +379,8 @@ static int settle(struct evparse *ep, int r, struct err *err)
 		ep->failed = r;
 		if (r == LT_EFORMAT && ep->why.code != LT_EFORMAT)
 			err_set(&ep->why, r,
-				"%s: neither JSON nor a CSV export of Defender, Sysmon or Security events",
+				"%s: neither JSON nor a CSV export of Defender, Sysmon or Security events, "
+				"which has columns of time and device such as Timestamp and DeviceName",
 				ep->origin);
 		else if (r == -ENOMEM)
 			out_of_memory(ep);

@@ -18,7 +18,7 @@
 	X(FOUND, "found")           /* seen open by a scan: time is the scan's, not the start's */             \
 	X(FAILED, "failed")         /* connect failed: cannot own bytes */                                     \
 	X(ATTEMPT, "attempt")       /* SYN seen by discovery: hint only */                                     \
-	X(AGGREGATED, "aggregated") /* roll-up over an interval, no local port */                              \
+	X(AGGREGATED, "aggregated") /* no local port: a roll-up over an interval, or a connect of a moment */  \
 	X(INSPECT, "inspect")       /* network inspection, never names a process: clock calibration only */    \
 	X(PROC_START, "proc_start") X(PROC_END, "proc_end")                                                    \
 	X(FILE_CREATE, "file_create") X(FILE_DELETE, "file_delete") X(FILE_RENAME, "file_rename")              \

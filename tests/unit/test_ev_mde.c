@@ -242,6 +242,30 @@ static void aggregated__an_hour__counted(void **state)
 	evcatch_free(c);
 }
 
+static void network__connect_without_local_port__report_of_a_moment(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *fields;
+		uint8_t kind;
+	} rows[] = {
+	    {"\"LocalIP\":\"10.1.2.3\",\"RemoteIP\":\"20.60.133.132\",\"RemotePort\":443", PROCEVENT_AGGREGATED},
+	    {"\"LocalIP\":\"10.1.2.3\",\"LocalPort\":5,\"RemoteIP\":\"20.60.133.132\",\"RemotePort\":443", PROCEVENT_CONNECT},
+	    {"\"RemoteIP\":\"20.60.133.132\",\"RemotePort\":443", PROCEVENT_CONNECT}, /* nobody's: joins nothing */
+	    {"\"LocalIP\":\"10.1.2.3\",\"RemoteIP\":\"20.60.133.132\"", PROCEVENT_CONNECT},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		char text[4096];
+		snprintf(text, sizeof text, NETWORK("ConnectionSuccess", "%s", "null"), rows[i].fields);
+		struct evcatch *c = evcatch_text(text);
+		const struct procevent *ev = evcatch_one(c);
+		assert_int_equal(ev->kind, rows[i].kind);
+		assert_int_equal(ev->time_ns, time_ns);
+		assert_int_equal(ev->time_end_ns, rows[i].kind == PROCEVENT_AGGREGATED ? time_ns : 0);
+		evcatch_free(c);
+	}
+}
+
 static void process__created__subject_and_parent(void **state)
 {
 	(void)state;
@@ -416,6 +440,7 @@ int main(void)
 	    cmocka_unit_test(network__found__pid_zero_is_unknown),
 	    cmocka_unit_test(inspected__text_or_object__names_and_filetime),
 	    cmocka_unit_test(aggregated__an_hour__counted),
+	    cmocka_unit_test(network__connect_without_local_port__report_of_a_moment),
 	    cmocka_unit_test(process__created__subject_and_parent),
 	    cmocka_unit_test(files__every_action__paths_joined),
 	    cmocka_unit_test(logon_and_usb__their_tables__read),

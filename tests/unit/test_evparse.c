@@ -127,6 +127,10 @@ static void csv__hopeless_header__the_origin_is_unusable(void **state)
 	assert_int_equal(c->result, LT_EFORMAT);
 	assert_non_null(strstr(c->err.text, "neither JSON nor a CSV export"));
 	evcatch_free(c);
+	c = feed("Timestamp,DeviceName,LocalIP,LocalPort,RemoteIP,RemotePort\n2026-06-16T15:14:02Z,a,10.0.0.1,5,10.0.0.2,443\n", NULL);
+	assert_int_equal(c->result, LT_EFORMAT);
+	assert_non_null(strstr(c->err.text, "log:1: connections without the column ActionType"));
+	evcatch_free(c);
 }
 
 static void utf16__powershell_output__read(void **state)
