@@ -29,7 +29,9 @@ struct hunt_flow {
 	bool app_known;
 	bool owned;     /* the initiator's process is known */
 	bool telemetry, takes_uploads; /* the destination's role */
-	char dst_device[64];
+	char dst_device[64], dst_process[48]; /* the responder's, where known */
+	uint32_t dst_pid;
+	char dst_grade;
 };
 
 struct sink {
@@ -97,8 +99,12 @@ static int hunt_flow(struct sink *s, const struct verdict *v)
 	h->src = f->src;
 	h->dst_addr = f->dst;
 	h->owned = v->initiator.outcome == OWNER_ATTRIBUTED;
-	if (v->has_responder && v->responder.outcome == OWNER_ATTRIBUTED)
+	h->dst_grade = v->has_responder ? v->responder.grade : 'U';
+	if (v->has_responder && v->responder.outcome == OWNER_ATTRIBUTED) {
 		copy(h->dst_device, sizeof h->dst_device, v->responder.process.device);
+		copy(h->dst_process, sizeof h->dst_process, v->responder.process.name);
+		h->dst_pid = v->responder.process.pid;
+	}
 	h->dst_port = f->dst.port;
 	h->grade = v->initiator.grade;
 	h->direction = v->direction;
@@ -174,14 +180,16 @@ static void put_cell(const char *text, int width)
 	printf("%-*.*s ", width, width, safe);
 }
 
-static void put_flow(const struct hunt_flow *h)
+/* The process at the device's end: the responder's where the device answered. */
+static void put_flow(const struct hunt_flow *h, bool answered)
 {
 	char t[33], owner[64];
+	const char *process = answered ? h->dst_process : h->process;
 	jsonout_time_text(t, h->start_ns);
 	printf("%.12s ", t + 11);
-	snprintf(owner, sizeof owner, "%s %u", *h->process ? h->process : "-", h->pid);
-	put_cell(*h->process ? owner : "-", 24);
-	printf("%c ", h->grade);
+	snprintf(owner, sizeof owner, "%s %u", process, answered ? h->dst_pid : h->pid);
+	put_cell(*process ? owner : "-", 24);
+	printf("%c ", answered ? h->dst_grade : h->grade);
 	put_cell(*h->name ? h->name : h->dst, 44);
 	put_cell(*h->service ? h->service : "-", 20);
 	printf("%12" PRIu64 " %12" PRIu64 " %s %s\n", h->app_known ? h->app_up_bytes : h->up_bytes,
@@ -242,7 +250,7 @@ static struct hunt_sum put_flows(struct sink *s)
 			sum.ownerless += !h->owned && (h->direction == VERDICT_UPLOAD || h->direction == VERDICT_BOTH);
 			continue;
 		}
-		put_flow(h);
+		put_flow(h, answered);
 		sum_flow(&sum, h, answered);
 	}
 	return sum;

@@ -79,6 +79,10 @@ static int records_open(struct sink **ret_s, const struct sink_conf *conf, struc
 		free(s);
 		return err_set(err, LT_EUSAGE, "no format %s", conf->format);
 	}
+	if (conf->records == SINK_STATS && !s->format->stats) {
+		free(s);
+		return err_set(err, LT_EUSAGE, "format %s has no stats records: nothing would be written", conf->format);
+	}
 	s->records = conf->records;
 	s->conf = (struct record_conf){.sensor = conf->sensor, .zone = conf->zone};
 	snprintf(s->target, sizeof s->target, "%s", conf->target);

@@ -85,6 +85,7 @@ def usage(c):
     c.refused(["-r", "lab.pcapng", "-i", "lo"], 2, "give one of them")
     c.refused(["-r", "lab.pcapng", "--records", "flow,foo"], 2, "'foo' is none of flow, alert, attribution, stats")
     c.refused(["-r", "lab.pcapng", "--records", ""], 2, "--records needs at least one")
+    c.refused(["-r", "lab.pcapng", "--format", "cef", "--records", "stats"], 2, "format cef has no stats records")
     c.refused(["-r", "lab.pcapng", "--format", "xml"], 2, "give one of eve, ecs, ocsf, cef")
     c.refused(["-r", "lab.pcapng", "--fail-on", "never"], 2, "give one of high, medium, low")
     c.refused(["-r", "lab.pcapng", "--join", "some"], 2, "give one of matter, all")

@@ -21,6 +21,7 @@ struct world {
 	struct verdict verdict;
 	struct sink_stats stats;
 	struct catalogue_row row;
+	bool answered; /* the device is the responder */
 };
 
 static struct world quiet_world(void)
@@ -42,6 +43,12 @@ static char *answer(struct world *w)
 	size_t n;
 	w->verdict = tell_verdict(&w->facts);
 	w->verdict.destination.row = &w->row;
+	if (w->answered) {
+		owner_none(&w->verdict.initiator, OWNER_CAUSE_NO_EVENT);
+		w->verdict.responder = tell_owner();
+		w->verdict.responder.process.name = "nginx.exe";
+		w->verdict.has_responder = true;
+	}
 	w->verdict.direction = verdict_direction_of(w->facts.up.app_bytes, w->facts.down.app_bytes);
 	assert_int_equal(sink_hunt.open(&s, &conf, &err), 0);
 	sink_hunt.flow(s, &w->verdict);
@@ -138,6 +145,17 @@ static void answer__something_unseen__not_no(void **state)
 	says(w, "not established: bytes went to destinations without a name; at most 2147 unexplained");
 }
 
+static void answer__pulled_from_the_device__its_process_and_what_went_down(void **state)
+{
+	(void)state;
+	struct world w = quiet_world();
+	w.answered = true;
+	char *text = answer(&w);
+	assert_non_null(strstr(text, "nginx.exe 4188           A "));
+	assert_non_null(strstr(text, "\n1 upload, 1600658 bytes\n"));
+	free(text);
+}
+
 static void answer__run_failed__none(void **state)
 {
 	(void)state;
@@ -156,6 +174,7 @@ int main(void)
 	    cmocka_unit_test(answer__much_both_ways__not_no),
 	    cmocka_unit_test(answer__download_then_upload_on_one_connection__not_no),
 	    cmocka_unit_test(answer__something_unseen__not_no),
+	    cmocka_unit_test(answer__pulled_from_the_device__its_process_and_what_went_down),
 	    cmocka_unit_test(answer__run_failed__none),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
