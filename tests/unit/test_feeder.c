@@ -255,7 +255,7 @@ static void fifo__removed__ends_after_its_last_writer(void **state)
 	close(fd);
 	while (!c.ends) {
 		assert_int_equal(take(f, &c, &err), 1);
-		assert_memory_equal(c.bytes, "last\n" + n, c.n);
+		assert_memory_equal(c.bytes, &"last\n"[n], c.n);
 		n += c.n;
 	}
 	assert_int_equal(n, 5);

@@ -49,7 +49,7 @@ static char *answer(struct world *w)
 		w->verdict.responder.process.name = "nginx.exe";
 		w->verdict.has_responder = true;
 	}
-	w->verdict.direction = verdict_direction_of(w->facts.up.app_bytes, w->facts.down.app_bytes);
+	w->verdict.direction = (uint8_t)verdict_direction_of(w->facts.up.app_bytes, w->facts.down.app_bytes);
 	assert_int_equal(sink_hunt.open(&s, &conf, &err), 0);
 	sink_hunt.flow(s, &w->verdict);
 	sink_hunt.stats(s, &w->stats);
