@@ -108,11 +108,12 @@ enum inspect_verdict inspect_segment(struct inspect *in, struct inspect_slot *sl
 				     const struct inspect_input *input)
 {
 	const struct segment *seg = input->seg;
-	if (!slot->deadline_ns)
+	/* a server may greet long before its client speaks */
+	if (!slot->deadline_ns || (input->from_initiator && !slot->segments[0]))
 		slot->deadline_ns = seg->ts_ns + INSPECT_MAX_NS;
 	enum inspect_verdict v =
 	    seg->proto == IPPROTO_TCP ? inspect_tcp(in, slot, input) : inspect_udp(in, slot, input);
-	return seg->ts_ns > slot->deadline_ns ? INSPECT_DONE : v;
+	return slot->segments[0] && seg->ts_ns > slot->deadline_ns ? INSPECT_DONE : v;
 }
 
 void inspect_known(const struct inspect *in, const struct inspect_slot *slot, struct label *ret)

@@ -57,7 +57,7 @@ enum inspect_verdict inspect_segment(struct inspect *in, struct inspect_slot *sl
  * slot may be NULL (no payload was ever seen): names by DNS only. */
 uint32_t inspect_close(struct inspect *in, struct inspect_slot *slot, uint8_t proto, const struct facts_addr *src,
 		       const struct facts_addr *dst, uint64_t start_ns);
-/* After inspection has ended, for flows whose label says app_proto "dns": later answers on the same 5-tuple still fill the cache. Cheap. */
+/* After inspection has ended: later answers on the same 5-tuple still fill the cache; over TCP those that lie whole in a segment. Cheap. */
 void inspect_dns(struct inspect *in, const struct segment *seg);
 bool inspect_wants_dns(const struct segment *seg); /* port 53 (and 5353 with mdns) and from the server's side */
 void inspect_stats(const struct inspect *in, struct inspect_stats *ret);

@@ -14,6 +14,7 @@
 
 enum {
 	INSPECT_MAX_CLIENT_SEGMENTS = 24, /* without a hello, for a stream that does not begin like TLS */
+	INSPECT_MIN_CLIENT_BYTES = 1024, /* ... or fewer bytes in any number of segments */
 	INSPECT_MAX_SERVER_SEGMENTS = 48,
 	INSPECT_MAX_DATAGRAMS = 8, /* of one direction; QUIC stops by itself */
 	INSPECT_MAX_QUIC_DATAGRAMS = 64,
@@ -49,6 +50,7 @@ struct inspect_slot {
 	uint32_t client_base, server_base; /* position of the assembled bytes' first */
 	uint32_t hello_end;                /* of the client's bytes in which its hello was found */
 	uint32_t server_high;
+	uint32_t dns_read; /* of server_bytes */
 	uint32_t scan;
 	uint32_t starts[INSPECT_MAX_CLIENT_SEGMENTS];
 	uint8_t n_starts;
@@ -99,8 +101,13 @@ void inspect_tls_server(struct inspect *in, struct inspect_slot *slot, const uin
 enum inspect_verdict inspect_udp(struct inspect *in, struct inspect_slot *slot,
 				 const struct inspect_input *input);
 void inspect_udp_last(struct inspect *in, struct inspect_slot *slot); /* no more datagrams will come */
+
+/* inspect_dns.c */
 /* true: the segment is DNS (learnt and remembered). */
 bool inspect_dns_segment(struct inspect *in, struct inspect_slot *slot, const struct segment *seg);
+/* TCP. true: the segment belongs to a connection that is DNS, or may still turn out so; server_done when it needs
+ * no more to be followed. */
+bool inspect_dns_stream(struct inspect *in, struct inspect_slot *slot, const struct inspect_input *input);
 
 /* inspect_appid.c */
 /* A payload of a flow that no reader of ours knows. A verdict of nDPI costs as much as a hundred packets of ours,

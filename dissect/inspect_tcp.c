@@ -87,6 +87,7 @@ static void found_hello(struct inspect *in, struct inspect_slot *slot, const str
 {
 	if (slot->retried) {
 		slot->second_seen = true;
+		slot->segments[slot->client] = 0;
 		inspect_tls_second(in, slot, &th->hello);
 		return;
 	}
@@ -132,6 +133,10 @@ static void read_http(struct inspect *in, struct inspect_slot *slot, const struc
 		      struct slice view, bool complete)
 {
 	struct http_host http;
+	while (view.n && (*view.p == '\r' || *view.p == '\n')) { /* RFC 9112 2.2 */
+		view.p++;
+		view.n--;
+	}
 	enum http_host_verdict v = http_host_parse(view.p, view.n, &http);
 	slot->http_none = v != HTTP_HOST_MORE || complete;
 	if (v != HTTP_HOST_FOUND)
@@ -231,14 +236,15 @@ static void read_again(struct inspect *in, struct inspect_slot *slot, const stru
 	}
 }
 
-/* What does not look like TLS gets so many segments; not while the next byte is missing, or where TLS began
- * behind a prefix. */
+/* What does not look like TLS gets so many segments, if they bring some bytes; not while the next byte is
+ * missing, or where TLS began behind a prefix. */
 static bool client_limit(const struct inspect_slot *slot)
 {
 	const struct assemble *a = &slot->client_bytes;
 	if (a->full)
 		return true;
-	return slot->segments[slot->client] >= INSPECT_MAX_CLIENT_SEGMENTS && a->ready == a->high &&
+	return slot->segments[slot->client] >= INSPECT_MAX_CLIENT_SEGMENTS &&
+	       (!a->size || a->high >= INSPECT_MIN_CLIENT_BYTES) && a->ready == a->high &&
 	       !slot->tls_like && !tls_hello_begun(slot->scan);
 }
 
@@ -338,7 +344,8 @@ static enum inspect_verdict verdict(const struct inspect_slot *slot)
 	case INSPECT_KIND_TLS:
 		done = (slot->hello_found || slot->hello_bad || slot->hello_none) && slot->server_done &&
 		       (!slot->retried || slot->second_seen);
-		done |= client > 2 * INSPECT_MAX_CLIENT_SEGMENTS && slot->hello_found;
+		done |= client > 2 * INSPECT_MAX_CLIENT_SEGMENTS && slot->hello_found &&
+			(!slot->retried || slot->second_seen || slot->client_bytes.full);
 		break;
 	case INSPECT_KIND_HTTP:
 		done = slot->hello_none;
@@ -364,20 +371,21 @@ enum inspect_verdict inspect_tcp(struct inspect *in, struct inspect_slot *slot,
 	if (slot->segments[dir] < UINT16_MAX)
 		slot->segments[dir]++;
 	slot->payload_bytes += input->seg->payload_bytes;
-	if (slot->kind == INSPECT_KIND_UNKNOWN && inspect_dns_segment(in, slot, input->seg))
-		return INSPECT_DONE;
-	if (dir == slot->client)
+	const bool dns = inspect_dns_stream(in, slot, input);
+	if (!dns && dir == slot->client)
 		client_segment(in, slot, input);
-	else
+	else if (!dns)
 		server_segment(in, slot, input);
 	const bool waits_for_http = slot->client_bytes.size && !slot->http_none;
-	if (slot->kind == INSPECT_KIND_UNKNOWN && !slot->tls_like && !waits_for_http &&
+	if (slot->kind == INSPECT_KIND_UNKNOWN && !dns && !slot->tls_like && !waits_for_http &&
 	    inspect_appid_wanted(slot, input))
 		inspect_appid_unknown(in, slot, input->seg, input->from_initiator);
 	if (input->tls) {
 		struct tls_app_segment seg = app_segment(input, dir);
 		tls_app_add(input->tls, in->tls_pool, &seg);
 	}
+	if (dns)
+		return slot->server_done ? INSPECT_DONE : INSPECT_MORE;
 	return verdict(slot);
 }
 
@@ -388,6 +396,9 @@ void inspect_tcp_last(struct inspect *in, struct inspect_slot *slot)
 			    (struct slice){slot->client_bytes.bytes, slot->client_bytes.ready}, true);
 	if (!slot->server_done && slot->server_bytes.ready)
 		inspect_tls_server(in, slot, slot->server_bytes.bytes, slot->server_bytes.ready, true, NULL);
+	if (slot->client_bytes.ready > slot->second_ready) /* of what came before it the second has a copy */
+		slot->second_ready = slot->client_bytes.ready;
+	read_second(in, slot);
 	if (slot->hello_found || (!slot->tls_like && slot->kind != INSPECT_KIND_TLS))
 		return;
 	struct label l;

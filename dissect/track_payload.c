@@ -84,6 +84,8 @@ void track_inspect(struct track *tr, uint32_t id, const struct segment *seg, uns
 	if (!flow_has(f, FLOW_INSPECTED))
 		slot = flow_has(f, FLOW_INSPECTING) ? x->slot : open_slot(tr, f);
 	if (!slot) {
+		if (f->proto == 6 && seg->sport == PORT_DNS)
+			inspect_dns(tr->inspect, seg);
 		/* records can be followed from their first header on only */
 		if (f->proto == 6 && flow_has(f, FLOW_DIR(FLOW_SYN_0, dir)))
 			feed_tls(tr, id, seg, dir, position);
@@ -153,16 +155,33 @@ static void learn_quic(struct track *tr, uint32_t id, const struct quic_view *vi
 	quicmove_learn_pair(tr->quicmove, &client, &server, me);
 }
 
+/* A client's Initial on ports that carried something else before: what came first told no name. */
+static void inspect_anew(struct track *tr, struct flow *f)
+{
+	struct label l;
+	label_get(tr->labels, f->label, &l);
+	const bool named = l.name_source != FACTS_NAME_NONE && l.name_source != FACTS_NAME_DNS_ANSWER;
+	if (named || !flow_has(f, FLOW_INSPECTED))
+		return;
+	label_unref(tr->labels, f->label);
+	f->label = 0;
+	f->state &= ~(uint32_t)FLOW_INSPECTED;
+}
+
 static void classify_quic(struct track *tr, uint32_t id, const struct segment *seg, unsigned dir)
 {
 	struct flow *f = flowtab_at(&tr->flows, id);
 	uint8_t first = seg->payload[0];
 	if (first & QUIC_LONG_HEADER) {
 		struct quic_view view;
-		if (flow_has(f, FLOW_NOT_QUIC))
+		const bool other = flow_has(f, FLOW_NOT_QUIC);
+		if (other && dir == 1)
 			return;
-		if (quic_look(seg->payload, seg->payload_captured_bytes, &view) && view.long_header) {
-			f->state |= FLOW_QUIC;
+		if (quic_look(seg->payload, seg->payload_captured_bytes, &view) && view.long_header &&
+		    (!other || view.initial)) {
+			if (other)
+				inspect_anew(tr, f);
+			f->state = (f->state & ~(uint32_t)FLOW_NOT_QUIC) | FLOW_QUIC;
 			learn_quic(tr, id, &view, dir);
 		} else if (!flow_has(f, FLOW_QUIC)) {
 			f->state |= FLOW_NOT_QUIC;

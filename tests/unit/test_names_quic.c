@@ -264,8 +264,8 @@ static void retry__once_and_twice__name(void **state)
 static void first__zero_rtt_handshake_short_header_or_noise__name(void **state)
 {
 	(void)state;
-	for (int kind = 0; kind < 5; kind++) {
-		static const unsigned bits[] = {1, 2, 1, 0, 0};
+	for (int kind = 0; kind < 6; kind++) {
+		static const unsigned bits[] = {1, 2, 1, 0, 0, 0};
 		fresh(name, 200);
 		if (kind == 2) { /* version negotiation first: a version nobody has */
 			seal.version = 0x5a6a7a8a;
@@ -285,6 +285,12 @@ static void first__zero_rtt_handshake_short_header_or_noise__name(void **state)
 			add_initial(1100);
 			send_datagram(1);
 			seal = client;
+		} else if (kind == 5) { /* the end of an older connection on the same ports, begun before the capture */
+			for (unsigned i = 0; i < 40; i++) {
+				build_u8(&datagram, 0x40 | (i & 3));
+				build_zeros(&datagram, 60 + i);
+				send_datagram(i & 1);
+			}
 		} else {
 			for (int i = 0; i < 3; i++) {
 				add_noise(bits[kind], 1000);

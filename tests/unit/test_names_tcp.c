@@ -186,6 +186,24 @@ static void overlap__other_bytes__both_names_and_both_flags(void **state)
 		}
 }
 
+/* A02: the end of the second reading comes first, then a beginning of the first that goes on over the name. */
+static void overlap__end_of_the_other_first__both_names(void **state)
+{
+	(void)state;
+	static struct build other;
+	other.n = 0;
+	build_client_stream(&other, "evil.eg.example.io", 200, 16384);
+	make_stream(name, 200, 16384);
+	size_t sni = (size_t)((uint8_t *)memmem(stream.at, stream.n, name, strlen(name)) - stream.at);
+	wire_reset(w);
+	wire_open(w);
+	wire_say_at(w, 0, (uint32_t)sni - 5, other.at + sni - 5, other.n - sni + 5);
+	wire_say_at(w, 0, 0, stream.at, sni + 30);
+	const struct heard *h = wire_end(w);
+	assert_true(h->flags & FACTS_SNI_AMBIGUOUS);
+	assert_string_equal(h->candidates, "evil.eg.example.io,upload.example.com");
+}
+
 static void overlap__differs_outside_the_name__flag_only(void **state)
 {
 	(void)state;
@@ -417,7 +435,8 @@ static void retry__second_hello__ambiguous_only_when_it_differs(void **state)
 	static const uint8_t ccs[] = {20, 3, 3, 0, 1, 1};
 	static const char *const seconds[] = {"upload.example.com", "second.example"};
 	for (int differs = 0; differs < 2; differs++)
-		for (int split = 0; split < 2; split++) {
+		for (int split = 0; split < 3; split++) {
+			static const size_t steps[] = {9000, 900, 3};
 			wire_reset(w);
 			uint8_t sh[64];
 			make_stream(name, 0, 16384);
@@ -426,7 +445,7 @@ static void retry__second_hello__ambiguous_only_when_it_differs(void **state)
 			wire_say(w, 1, sh, server_hello(sh, 0x1301, true));
 			wire_say(w, 0, ccs, sizeof ccs);
 			make_stream(seconds[differs], 1400, 16384);
-			send_cut(split ? 900 : 9000, split ? ORDER_BACK : ORDER_PLAIN);
+			send_cut(steps[split], split == 1 ? ORDER_BACK : ORDER_PLAIN);
 			wire_say(w, 1, ccs, sizeof ccs);
 			wire_say(w, 1, sh, server_hello(sh, 0x1301, false));
 			const struct heard *h = wire_end(w);
@@ -436,6 +455,54 @@ static void retry__second_hello__ambiguous_only_when_it_differs(void **state)
 					    differs ? "second.example,upload.example.com" : "");
 			assert_int_equal(h->tls_version, 0x0304);
 		}
+}
+
+/* F: a stream that only later shows what it is, a byte at a time. */
+static void cut__one_byte_segments_of_prefix_and_request__name(void **state)
+{
+	(void)state;
+	static const char proxy[] = "PROXY TCP4 192.0.2.1 192.0.2.2 50000 443\r\n";
+	static const char put[] = "PUT /a/long/path/of/a/file.bin HTTP/1.1\r\nUser-Agent: test\r\n"
+				  "Host: upload.example.com\r\nContent-Length: 3\r\n\r\nabc";
+	static const char empty_line[] = "\r\nGET / HTTP/1.1\r\nHost: upload.example.com\r\n\r\n";
+	for (size_t step = 1; step < 30; step += 9) {
+		wire_reset(w);
+		wire_open(w);
+		stream.n = 0;
+		build_put(&stream, proxy, sizeof proxy - 1);
+		build_client_stream(&stream, name, 100, 16384);
+		send_cut(step, ORDER_PLAIN);
+		ends_with(name, FACTS_NAME_TLS_SNI);
+		wire_reset(w);
+		wire_open(w);
+		stream.n = 0;
+		build_put(&stream, put, sizeof put - 1);
+		send_cut(step, ORDER_PLAIN);
+		ends_with(name, FACTS_NAME_HTTP_HOST);
+	}
+	wire_reset(w);
+	wire_open(w);
+	wire_say(w, 0, TEXT(empty_line));
+	ends_with(name, FACTS_NAME_HTTP_HOST);
+}
+
+/* L: servers that let a client wait before it may speak; the client has its whole time from there. */
+static void starttls__client_waits_for_a_slow_greeting__name(void **state)
+{
+	(void)state;
+	wire_reset(w);
+	w->sport = 25;
+	wire_open(w);
+	wire_say(w, 1, TEXT("220-please wait\r\n"));
+	w->ts_ns += UINT64_C(20000000000);
+	wire_say(w, 1, TEXT("220 mail.example\r\n"));
+	wire_say(w, 0, TEXT("EHLO me\r\n"));
+	wire_say(w, 1, TEXT("250 STARTTLS\r\n"));
+	wire_say(w, 0, TEXT("STARTTLS\r\n"));
+	wire_say(w, 1, TEXT("220 go\r\n"));
+	make_stream(name, 100, 16384);
+	send_cut(9000, ORDER_PLAIN);
+	ends_with(name, FACTS_NAME_TLS_SNI);
 }
 
 static struct build body, message;
@@ -639,10 +706,13 @@ int main(void)
 	    cmocka_unit_test(cut__large_wrapped_or_without_a_handshake__same_name),
 	    cmocka_unit_test(overlap__same_bytes__no_ambiguity),
 	    cmocka_unit_test(overlap__other_bytes__both_names_and_both_flags),
+	    cmocka_unit_test(overlap__end_of_the_other_first__both_names),
 	    cmocka_unit_test(overlap__differs_outside_the_name__flag_only),
 	    cmocka_unit_test(lost__segment_of_the_hello__never_a_wrong_name),
 	    cmocka_unit_test(starttls__every_protocol_and_cut__inner_name_and_connect_host),
 	    cmocka_unit_test(starttls__capture_begins_late__name),
+	    cmocka_unit_test(starttls__client_waits_for_a_slow_greeting__name),
+	    cmocka_unit_test(cut__one_byte_segments_of_prefix_and_request__name),
 	    cmocka_unit_test(retry__second_hello__ambiguous_only_when_it_differs),
 	    cmocka_unit_test(hello__two_names__candidates),
 	    cmocka_unit_test(hello__odd_names__normalised_or_escaped),
