@@ -168,16 +168,34 @@ static void note_refused(struct track *tr, enum decode_verdict v, struct segment
 		track_note(flowtab_at(&tr->flows, id), seg);
 }
 
+/* Puts the datagram together that frag completes, and the one that this, out of a tunnel, may complete in turn:
+ * as many rounds as there may be tunnels. false: something is still missing. */
+static bool whole_datagram(struct track *tr, struct segment *seg, struct defrag_frames *ret_frames,
+			   enum decode_verdict *ret_verdict)
+{
+	const struct decode_conf dc = {.verify_checksums = tr->conf.verify_checksums};
+	for (unsigned round = 0; round <= DECODE_MAX_TUNNELS; round++) {
+		const struct segment frag = *seg;
+		if (defrag_add(tr->defrag, &frag, tr->clock.now_ns, seg, ret_frames) != DEFRAG_WHOLE)
+			return false;
+		*ret_verdict = decode_datagram(&dc, seg);
+		if (*ret_verdict != DECODE_FRAGMENT)
+			return true;
+		uint64_t bytes = ret_frames->wire_bytes;
+		seg->frame_bytes = bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX;
+	}
+	return false;
+}
+
 /* A fragment; the datagram it completes goes the way of every other, with the frames of all its fragments. */
 static void take_fragment(struct track *tr, const struct segment *frag)
 {
-	const struct decode_conf dc = {.verify_checksums = tr->conf.verify_checksums};
-	struct segment seg;
+	struct segment seg = *frag;
 	struct defrag_frames frames = {0};
+	enum decode_verdict v;
 	tr->fragment_bytes += frag->frame_bytes;
-	if (defrag_add(tr->defrag, frag, tr->clock.now_ns, &seg, &frames) != DEFRAG_WHOLE)
+	if (!whole_datagram(tr, &seg, &frames, &v))
 		return;
-	enum decode_verdict v = decode_datagram(&dc, &seg);
 	if (tr->offload)
 		v = judge_checksum(tr, v, &seg);
 	tr->whole_bytes += frames.wire_bytes;

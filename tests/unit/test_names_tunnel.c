@@ -345,11 +345,39 @@ static void fragments__every_size_and_order__name(void **state)
 				}
 }
 
+/* A fragment, sent through a tunnel, and cut again on the tunnel's way. */
+static void fragments__of_fragments__name_and_bytes_once(void **state)
+{
+	(void)state;
+	static wire_wrap_fn *const tunnels[] = {in4, vxlan, gre, nested};
+	for (size_t i = 0; i < sizeof tunnels / sizeof *tunnels; i++)
+		for (uint32_t step = 48; step <= 512; step += 232)
+			for (int v6 = 0; v6 < 2; v6++) {
+				struct track_stats was, s;
+				track_stats(w->tr, &was);
+				w->wrap = tunnels[i];
+				w->v6 = v6;
+				w->fragment_bytes = 640;
+				w->outer_fragment_bytes = step;
+				send_tls();
+				const struct heard *h = wire_end(w);
+				track_stats(w->tr, &s);
+				if (!h || strcmp(h->name, "upload.example.com") != 0)
+					fail_msg("tunnel %zu, %u: '%s'", i, step, h ? h->name : "none");
+				assert_true(h->flags & FACTS_FRAGMENTED);
+				uint64_t told = s.verdict_bytes[DECODE_OK] - was.verdict_bytes[DECODE_OK];
+				assert_int_equal(told, s.wire_bytes - was.wire_bytes);
+				wire_reset(w);
+				w->ts_ns += UINT64_C(60000000000);
+			}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(wrapped__any_header_family_and_protocol__inner_flow_once),
 	    cmocka_unit_test(fragments__every_size_and_order__name),
+	    cmocka_unit_test(fragments__of_fragments__name_and_bytes_once),
 	};
 	return cmocka_run_group_tests(tests, make, drop);
 }

@@ -27,6 +27,8 @@ struct wire {
 	uint16_t cport, sport;
 	uint32_t snaplen;
 	uint32_t fragment_bytes; /* of the IP payload; 0: whole */
+	uint32_t outer_fragment_bytes; /* of what the outermost IPv4 header carries, behind Ethernet; 0: whole */
+	uint16_t outer_id;
 	bool v6, fragments_back;
 	enum packet_link link;
 	wire_wrap_fn *wrap; /* everything before the IP header; NULL: Ethernet */
@@ -97,9 +99,8 @@ WIRE_FN void wire_free(struct wire *w)
 	free(w);
 }
 
-WIRE_FN void wire_give(struct wire *w)
+WIRE_FN void wire_packet(struct wire *w, struct packet p)
 {
-	struct packet p = frame_packet(&w->frame, w->link);
 	uint8_t *copy = malloc(p.caplen); /* exact, so that ASan sees a read past the end */
 	memcpy(copy, p.data, p.caplen);
 	p.data = copy;
@@ -109,6 +110,38 @@ WIRE_FN void wire_give(struct wire *w)
 	track_packets(w->tr, &p, 1);
 	free(copy);
 	w->ts_ns += 100000;
+}
+
+/* The frame again in pieces, as a router on the way of the tunnel makes them. */
+WIRE_FN void wire_split(struct wire *w, struct packet p)
+{
+	enum { HEADERS = 14 + 20 };
+	const size_t step = w->outer_fragment_bytes, n = p.len - HEADERS;
+	uint8_t piece[FRAME_MAX];
+	w->outer_id++;
+	for (size_t from = 0; from < n; from += step) {
+		const size_t some = n - from < step ? n - from : step, total = 20 + some;
+		const size_t place = (from + some < n ? 0x2000u : 0) | from / 8;
+		memcpy(piece, p.data, HEADERS);
+		memcpy(piece + HEADERS, p.data + HEADERS + from, some);
+		memcpy(piece + 16,
+		       (const uint8_t[]){(uint8_t)(total >> 8), (uint8_t)total, (uint8_t)(w->outer_id >> 8),
+					 (uint8_t)w->outer_id, (uint8_t)(place >> 8), (uint8_t)place},
+		       6);
+		struct packet part = p;
+		part.data = piece;
+		part.len = part.caplen = (uint32_t)(HEADERS + some);
+		wire_packet(w, part);
+	}
+}
+
+WIRE_FN void wire_give(struct wire *w)
+{
+	struct packet p = frame_packet(&w->frame, w->link);
+	if (w->outer_fragment_bytes && p.len > 34 + w->outer_fragment_bytes)
+		wire_split(w, p);
+	else
+		wire_packet(w, p);
 }
 
 WIRE_FN const char *wire_ip(const struct wire *w, unsigned dir)
