@@ -53,7 +53,7 @@ static enum pull enter_record(struct records *r)
 			return PULL_MORE;
 		const uint8_t *p = r->bytes + r->at;
 		size_t length = (size_t)p[3] << 8 | p[4];
-		if (p[1] != 3 || p[2] > 4 || !length || length > RECORD_MAX_BYTES ||
+		if (p[1] != 3 || !length || length > RECORD_MAX_BYTES ||
 		    ++r->n_records > r->max_records)
 			return PULL_END;
 		if (p[0] == RECORD_HANDSHAKE) {

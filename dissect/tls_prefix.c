@@ -32,12 +32,13 @@ static enum answer starts_with(const struct bytes *b, const void *literal, size_
 	return have == n ? ANSWER_YES : ANSWER_MORE;
 }
 
-/* A handshake record of plausible version and length whose first byte is client_hello. */
+/* A handshake record of plausible length whose first byte is client_hello. The minor version is to be
+ * ignored (RFC 8446 5.1), and servers do. */
 static enum answer is_client_record(const uint8_t *p, size_t n)
 {
 	if (!n)
 		return ANSWER_MORE;
-	if (p[0] != 0x16 || (n > 1 && p[1] != 3) || (n > 2 && p[2] > 4))
+	if (p[0] != 0x16 || (n > 1 && p[1] != 3))
 		return ANSWER_NO;
 	if (n < 6)
 		return ANSWER_MORE;
@@ -258,6 +259,20 @@ static enum answer ldap(struct step *s)
 	return ended(s, &b, TLS_HELLO_STARTTLS);
 }
 
+/* An alert or ChangeCipherSpec ahead of the hello, which servers read over (OpenSSL: up to five warnings). */
+static enum answer stray_record(struct step *s)
+{
+	struct bytes b = s->b;
+	bytes_skip(&b, 1);
+	uint8_t major = bytes_u8(&b);
+	bytes_skip(&b, 1);
+	uint16_t length = bytes_u16(&b);
+	if (!b.failed && (major != 3 || !length || length > 2))
+		return ANSWER_NO;
+	bytes_skip(&b, length);
+	return ended(s, &b, TLS_HELLO_BARE);
+}
+
 /* The first byte says which one it can be. */
 static enum answer known_prefix(struct step *s)
 {
@@ -274,6 +289,9 @@ static enum answer known_prefix(struct step *s)
 		return http_connect(s);
 	case 0:
 		return postgresql(s);
+	case 0x14:
+	case 0x15:
+		return stray_record(s);
 	case 0x20:
 		return mysql(s);
 	case 3:

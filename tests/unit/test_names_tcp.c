@@ -505,6 +505,36 @@ static void starttls__client_waits_for_a_slow_greeting__name(void **state)
 	ends_with(name, FACTS_NAME_TLS_SNI);
 }
 
+/* Records that servers read over, ahead of the hello. */
+static void cut__stray_records_before_the_hello__name(void **state)
+{
+	(void)state;
+	static const uint8_t alert[] = {21, 3, 1, 0, 2, 1, 0}, ccs[] = {20, 3, 3, 0, 1, 1};
+	for (size_t step = 1; step < 2000; step += 499) {
+		wire_reset(w);
+		wire_open(w);
+		stream.n = 0;
+		for (unsigned i = 0; i < 5; i++)
+			build_put(&stream, alert, sizeof alert);
+		build_put(&stream, ccs, sizeof ccs);
+		build_client_stream(&stream, name, 100, 16384);
+		send_cut(step, ORDER_PLAIN);
+		ends_with(name, FACTS_NAME_TLS_SNI);
+	}
+	/* a record version that nobody uses, and that nobody looks at */
+	wire_reset(w);
+	wire_open(w);
+	make_stream(name, 100, 16384);
+	stream.at[2] = 0xff;
+	send_cut(700, ORDER_PLAIN);
+	ends_with(name, FACTS_NAME_TLS_SNI);
+	/* but a connection that was under way has nothing to tell */
+	wire_reset(w);
+	wire_say(w, 0, ccs, sizeof ccs);
+	wire_say(w, 0, "\x16\x03\x03\x00\x28\xaa\xbb\xcc\xdd", 9);
+	assert_string_equal(wire_end(w)->name, "");
+}
+
 static struct build body, message;
 
 static void hello_of_body(void)
@@ -712,6 +742,7 @@ int main(void)
 	    cmocka_unit_test(starttls__every_protocol_and_cut__inner_name_and_connect_host),
 	    cmocka_unit_test(starttls__capture_begins_late__name),
 	    cmocka_unit_test(starttls__client_waits_for_a_slow_greeting__name),
+	    cmocka_unit_test(cut__stray_records_before_the_hello__name),
 	    cmocka_unit_test(cut__one_byte_segments_of_prefix_and_request__name),
 	    cmocka_unit_test(retry__second_hello__ambiguous_only_when_it_differs),
 	    cmocka_unit_test(hello__two_names__candidates),
