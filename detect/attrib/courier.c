@@ -11,7 +11,7 @@
 #include "capture/base/clock.h"
 #include "capture/base/ring.h"
 
-enum { IN_BYTES = 16 << 20, OUT_BYTES = 8 << 20, RECORDS_PER_TURN = 4096, BUSY_US = 300, IDLE_US = 4000 };
+enum { IN_BYTES = 16 << 20, OUT_BYTES = 8 << 20, RECORDS_PER_TURN = 4096, FULL_US = 300 };
 
 /* A change on its way back. */
 struct told {
@@ -59,7 +59,7 @@ static void take_change(void *ctx, const struct cell_change *change)
 	while (!(room = ring_reserve(co->out, sizeof(struct told)))) {
 		if (atomic_load(&co->closing))
 			return;
-		nap_us(BUSY_US);
+		nap_us(FULL_US);
 	}
 	join_stats(co->join, &js);
 	struct told t = {js.gaps, *change};
@@ -104,15 +104,13 @@ static size_t take_records(struct courier *co)
 static void *carry(void *ctx)
 {
 	struct courier *co = ctx;
-	struct join_stats js;
 	struct err err = {0};
 	while (!atomic_load(&co->closing)) {
 		size_t taken = take_records(co);
 		int rc = join_pump(co->join, clock_monotonic_ns(), &err);
 		publish(co, rc, &err);
-		join_stats(co->join, &js);
 		if (!taken)
-			nap_us(js.queued_bytes ? BUSY_US : IDLE_US);
+			join_wait(co->join);
 	}
 	while (take_records(co))
 		;

@@ -13,11 +13,13 @@
 
 enum {
 	TIMEOUT_MS = 5000,
-	LIVE_TIMEOUT_MS = 1000,
+	LIVE_TIMEOUT_MS = 2000,
 	MAX_PATIENCE_MS = 60000, /* replay: how long a server may refuse */
 	WAIT_MS = 20,
+	BACKLOG_BYTES = 256 << 10,
 };
 #define FLUSH_AGE_NS (200 * CLOCK_NS_PER_MS)
+#define LATE_AGE_NS  CLOCK_NS_PER_S /* with a backlog: nothing is gained by going early, and full batches are worked off faster */
 #define LEARN_NS     (100 * CLOCK_NS_PER_MS)
 
 struct epoch *join_epoch(struct join *jn, uint64_t number)
@@ -208,7 +210,7 @@ static bool is_done(const struct join *jn, size_t waiting, uint64_t checks)
 	return true;
 }
 
-static void wait_any(struct join *jn)
+void join_wait(struct join *jn)
 {
 	struct redis *one = redis_router_nodes(jn->router) == 1 ? redis_router_at(jn->router, 0) : NULL;
 	if (redis_alive(one) && join_under_way(jn))
@@ -232,7 +234,7 @@ static int work_off(struct join *jn, size_t waiting, uint64_t checks, struct err
 		if (rc < 0 && now_ns - since_ns > MAX_PATIENCE_MS * CLOCK_NS_PER_MS)
 			return err_set(err, rc, "%s", why.text);
 		if (!is_done(jn, waiting, checks))
-			wait_any(jn);
+			join_wait(jn);
 	}
 	return 0;
 }
@@ -269,13 +271,14 @@ bool join_offer(struct join *jn, uint32_t tag, const uint8_t *record, size_t n)
 
 static void close_aged(struct join *jn, uint64_t now_ns)
 {
+	bool late = jn->totals.waiting_bytes + jn->spool.unread_bytes > BACKLOG_BYTES;
 	for (uint32_t i = 0; i < CELL_TAGS && jn->totals.open; i++) {
 		struct batch *b = jn->lanes[i].open;
 		if (!b)
 			continue;
 		if (!b->opened_ns)
 			b->opened_ns = now_ns;
-		if (now_ns - b->opened_ns >= FLUSH_AGE_NS)
+		if (now_ns - b->opened_ns >= (late ? LATE_AGE_NS : FLUSH_AGE_NS))
 			close_lane(jn, &jn->lanes[i]);
 	}
 }

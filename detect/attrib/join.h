@@ -57,6 +57,8 @@ int join_flush(struct join *jn, struct err *err);
 bool join_offer(struct join *jn, uint32_t tag, const uint8_t *record, size_t n);
 /* Sends what is due (full batches, and all older than 200 ms), reads what has come, reconnects when the time is right. */
 int join_pump(struct join *jn, uint64_t now_ns, struct err *err);
+/* Waits until an answer may be there, some milliseconds at most. */
+void join_wait(struct join *jn);
 
 /* Records taken so far, and how many of the first of them are all in Redis. */
 uint64_t join_records(const struct join *jn);

@@ -7,7 +7,7 @@
 #include "detect/attrib/join.h"
 #include "detect/attrib/lane.h"
 
-enum { JOIN_WINDOW = 8 }; /* commands under way per server */
+enum { JOIN_WINDOW = 32 }; /* commands under way per server */
 
 /* A command whose reply is awaited; batch NULL: the question for the lane's high water. */
 struct flight {

@@ -28,7 +28,9 @@ class Redis:
     def ask(self, *argv):
         done = subprocess.run(["redis-cli", "-s", str(self.socket), "--json", *map(str, argv)], capture_output=True, text=True,
                               timeout=60)
-        return json.loads(done.stdout) if done.returncode == 0 and done.stdout else None
+        if done.returncode or not done.stdout or done.stdout.startswith("LOADING"):
+            return None
+        return json.loads(done.stdout)
 
     def kill(self):
         self.process.send_signal(signal.SIGCONT)
@@ -143,4 +145,5 @@ def test(leaktap):
         net.close()
 
 
-lab.main(test)
+if __name__ == "__main__":
+    lab.main(test)
