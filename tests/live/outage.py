@@ -111,7 +111,7 @@ def streamed(redis):
             for source, fid, side, ver, *rest in unpack(fields[1]):
                 if side == 0 and last.get((source, fid), (0,))[0] <= ver:
                     last[source, fid] = (ver, rest)
-    return [tuple(rest[5:7]) for _, rest in last.values()]
+    return [rest[-1] for _, rest in last.values()]
 
 
 def stats(sensor):
@@ -210,7 +210,9 @@ def compare(redis, sent, alive):
     got = streamed(redis)
     must = {(up, down) for t, up, down in sent if any(a <= t <= b for a, b in alive)}
     missing = must - set(got)
-    equal("flows that are missing", len(missing), 0)
+    where = [(round(b - a, 1), sum(a <= t <= b and (up, down) in missing for t, up, down in sent), sum(a <= t <= b for t, _, _ in sent)) for a, b in alive]
+    strange = [x for x in got if x not in known]
+    equal(f"flows that are missing, such as {sorted(missing)[:4]}, beside {strange[:8]}, in (seconds, missing, sent) {where}", len(missing), 0)
     twice = [x for x in got if x in must]
     equal("flows that came twice", len(twice) - len(set(twice)), 0)
     partial = [x for x in got if x not in known]

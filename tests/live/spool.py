@@ -28,9 +28,10 @@ class Redis:
     def ask(self, *argv):
         done = subprocess.run(["redis-cli", "-s", str(self.socket), "--json", *map(str, argv)], capture_output=True, text=True,
                               timeout=60)
-        if done.returncode or not done.stdout or done.stdout.startswith("LOADING"):
+        try:
+            return json.loads(done.stdout)
+        except ValueError: # an error, such as LOADING
             return None
-        return json.loads(done.stdout)
 
     def kill(self):
         self.process.send_signal(signal.SIGCONT)

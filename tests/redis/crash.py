@@ -91,6 +91,16 @@ class World:
                     f.write(bytes([tag]) + struct.pack(">H", len(r)) + r)
             self.records += len(records)
 
+    def stream(self):
+        """What the last version of every flow must say: grade, key, cause and processes."""
+        wanted = {}
+        for w in self.worlds:
+            owners = w.owners()
+            for f in w.flows:
+                for tap in f.taps:
+                    wanted[tap[0], tap[1], f.side] = owners[id(f)]
+        return wanted
+
     def rollups(self):
         sums = {}
         for w in self.worlds:
@@ -109,6 +119,18 @@ def read_rollups(servers):
                 k = (at, p, svc, grade.decode(), side)
                 rows[k] = tuple(a + int(b) for a, b in zip(rows.get(k, (0, 0, 0)), value.split(b",")))
     return rows
+
+
+def read_streams(servers):
+    """The out streams replayed: the last version of each flow of each source."""
+    last = {}
+    for r in servers:
+        for key in r("KEYS", "leaktap:{*}:out"):
+            for _, fields in r("XRANGE", key, "-", "+"):
+                for source, fid, side, ver, *rest in jo.unpack_changes(fields[1]):
+                    if ver >= last.get((source, fid, side), (0,))[0]:
+                        last[source, fid, side] = (ver, rest)
+    return last
 
 
 class Trial:
@@ -144,6 +166,12 @@ class Trial:
         forced = [s for s in said if " forced 0 " not in s]
         if want != have or forced:
             return "%d bytes off; %s" % (off, said)
+        told, wanted = read_streams(servers), self.world.stream()
+        wrong = [k for k, (grade, key, cause, who) in wanted.items()
+                 if k not in told or (told[k][1][0], told[k][1][1], told[k][1][2], told[k][1][4]) != (grade, key, cause, who)]
+        if wrong or len(told) != len(wanted):
+            return "the streams tell %d flows of %d, %d of them wrong, such as %s: %s, oracle %s; %s" % (
+                len(told), len(wanted), len(wrong), wrong[:1], [told.get(k) for k in wrong[:1]], [wanted[k] for k in wrong[:1]], said)
 
 
 def kill(t):

@@ -138,7 +138,7 @@ def unpack_changes(b):
         at += 1 + 8 * n
         n = b[at]
         at += 1 + 12 * n
-        yield source, fid, side, ver, grade.decode(), key, cause, rivals, set(who)
+        yield source, fid, side, ver, grade.decode(), key, cause, rivals, set(who), (up, down)
 
 
 # ---- one run ----
@@ -236,7 +236,7 @@ def run(r, sha, seed, plain=False):
             got = latest.get((tap[0], tap[1], f.side))
             if not got:
                 raise Mismatch("flow %d never told" % tap[1])
-            g, k, c, rivals, p = got[1]
+            g, k, c, rivals, p, _ = got[1]
             if (g, k, c, p) != want or rivals != max(0, len(who) - 1):
                 raise Mismatch("flow %d: %s, oracle %s" % (tap[1], got, want))
     want, have = jw.rollups(world.flows, owners), read_rollups(r)
