@@ -76,6 +76,12 @@ join_parts()
 	part join '^(total|A or B)' python3 tests/accept/join.py "$build/leaktap"
 	part vmconnection 'connections' python3 tests/accept/vmconnection.py "$build/leaktap"
 	part redis 'tests (passed|failed)' ctest --test-dir "$build" -R '^redis' --no-tests=ignore
+	for scene in acl kill power stop memory feeder failover reshard shards; do
+		part "crash_$scene" 'trials' env LEAKTAP_LONG=1 python3 tests/redis/crash.py "$build/join_feed" --only "$scene"
+	done
+	for scene in stands_still killed; do
+		part "outage_$scene" '^(stopped|killed) |SKIP|FAILED' env LEAKTAP_LONG=1 python3 tests/live/outage.py "$build/leaktap" "$scene"
+	done
 }
 
 # What runs on more than one thread, under ThreadSanitizer.

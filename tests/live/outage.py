@@ -1,9 +1,9 @@
 """The join of a live sensor with a spool (STATE_DIRECTORY set) while Redis stands still, and while the sensor and Redis are killed.
 
-A generator sends flows at a fixed rate, each of them with bytes up and down that no other has, and writes down what it sent and when. What
-counts is Redis at the end: its rollups, and the out streams replayed. LEAKTAP_LONG=1: Redis stands still for 10 minutes, 20 kills.
+A generator sends flows at a fixed rate and writes down what it sent and when. What counts is Redis at the end: its rollups, and the out
+streams replayed. LEAKTAP_LONG=1: Redis stands still for 10 minutes, 20 kills.
 
-usage: outage.py LEAKTAP [stands_still] [killed]; outage.py --load FILE RATE (inside a namespace, until SIGTERM)"""
+usage: outage.py LEAKTAP [stands_still] [killed]; outage.py --load FILE RATE KIND (inside a namespace, until SIGTERM)"""
 import json
 import os
 import pathlib
@@ -22,7 +22,7 @@ from spool import Redis
 RATE = int(os.environ.get("LEAKTAP_FLOWS_S", "300"))
 STOPPED_S = int(os.environ.get("LEAKTAP_STOPPED_S", "600" if lab.LONG else "15"))
 KILLS = 20 if lab.LONG else 3
-SIDE = 1300  # bytes up and down: 1..SIDE each
+SIZES = 60000
 BACKOFF_S = 7 # before Redis is asked again, and until the statistics say so
 SAFE_S = 6   # after a flow's last packet it has ended, was told and is on disk
 CONFIG = "  idle_udp_s: 2\njoin:\n  cell_ttl_s: 7200\n"
@@ -42,8 +42,22 @@ def frame(a, aport, b, bport, payload):
     return (b"\x02\0\0\0\0\2\x02\0\0\0\0\1\x08\0" + head + struct.pack(">HHHH", aport, bport, 8 + payload, 0) + bytes(payload))
 
 
-def load(path, rate):
-    """Two packets up, one down, back to back."""
+def exchange(raw, i, a, b, port):
+    """Two packets up, one down."""
+    up, down = 2 + i % 1300, 1 + i % 700
+    raw.send(frame(a, port, b, 5000, up // 2))
+    raw.send(frame(a, port, b, 5000, up - up // 2))
+    raw.send(frame(b, 5000, a, port, down))
+    return up, down
+
+
+def single(raw, i, a, b, port):
+    """One packet of a size that no other flow has: it is there or it is not."""
+    raw.send(frame(a, port, b, 5000, 1 + i))
+    return 1 + i, 0
+
+
+def load(path, rate, kind):
     going = True
 
     def end(*_):
@@ -54,24 +68,22 @@ def load(path, rate):
     raw.bind(("eth0", 0))
     began, i = time.time(), 0
     with open(path, "w", buffering=1 << 16) as log:
-        while going:
-            due = int((time.time() - began) * rate)
-            for i in range(i, min(due, i + rate)):
-                up, down = 2 + i % SIDE, 1 + i // SIDE % SIDE
-                a, b = bytes([10, 78, i >> 8 & 63, i & 255]), b"\x0a\x4d\0\2"
+        while going and (kind == exchange or i < SIZES):
+            due = min(int((time.time() - began) * rate), i + rate, i + SIZES if kind == exchange else SIZES)
+            while i < due:
                 port = 20000 + (i >> 14) % 40000
-                raw.send(frame(a, port, b, 5000, up // 2))
-                raw.send(frame(a, port, b, 5000, up - up // 2))
-                raw.send(frame(b, 5000, a, port, down))
+                up, down = kind(raw, i, bytes([10, 78, i >> 8 & 63, i & 255]), b"\x0a\x4d\0\2", port)
                 log.write(f"{time.time():.3f} {up} {down}\n")
-            i = max(i, min(due, i + rate))
+                i += 1
             time.sleep(0.005)
+    while going:
+        time.sleep(0.1)
 
 
 class Load:
-    def __init__(self, net, name):
-        self.path = net.dir / f"{name}.sent"
-        self.process = net.start("client", sys.executable, pathlib.Path(__file__), "--load", self.path, RATE)
+    def __init__(self, net, kind, rate):
+        self.path = net.dir / f"{kind}.sent"
+        self.process = net.start("client", sys.executable, pathlib.Path(__file__), "--load", self.path, rate, kind)
         wait_for("the generator", lambda: self.path.exists() and self.path.stat().st_size)
 
     def stop(self):
@@ -145,7 +157,7 @@ def start(net, leaktap, redis, name):
 
 def stands_still(net, leaktap, redis):
     sensor = start(net, leaktap, redis, "still")
-    generator = Load(net, "still")
+    generator = Load(net, "exchange", RATE)
     time.sleep(8)
     wait_for("the first statistics", lambda: stats(sensor))
     before, resident = drops(sensor), resident_kib(sensor)
@@ -179,7 +191,9 @@ def killed(net, leaktap, redis):
     """Every third time Redis dies too, every third time it stands still when the sensor dies."""
     rng = random.Random(int(os.environ.get("LEAKTAP_SEED", "1")))
     redis.ask("FLUSHALL")
-    generator, alive = Load(net, "killed"), []
+    net.ip("client", "link", "set", "eth0", "mtu", "65535")
+    net.ip("tap", "link", "set", "to_client", "mtu", "65535")
+    generator, alive = Load(net, "single", min(RATE, 200)), []
     for i in range(KILLS + 1):
         sensor = start(net, leaktap, redis, f"kill{i}")
         from_s = time.time() + 0.5
@@ -211,15 +225,12 @@ def compare(redis, sent, alive):
     must = {(up, down) for t, up, down in sent if any(a <= t <= b for a, b in alive)}
     missing = must - set(got)
     where = [(round(b - a, 1), sum(a <= t <= b and (up, down) in missing for t, up, down in sent), sum(a <= t <= b for t, _, _ in sent)) for a, b in alive]
-    strange = [x for x in got if x not in known]
-    equal(f"flows that are missing, such as {sorted(missing)[:4]}, beside {strange[:8]}, in (seconds, missing, sent) {where}", len(missing), 0)
-    twice = [x for x in got if x in must]
-    equal("flows that came twice", len(twice) - len(set(twice)), 0)
-    partial = [x for x in got if x not in known]
-    expect(len(partial) <= 2 * len(alive), f"{len(partial)} flows nobody sent, such as {partial[:5]}")
+    equal(f"flows that are missing, in (seconds, missing, sent) {where}", len(missing), 0)
+    equal("flows that came twice", len(got) - len(set(got)), 0)
+    equal("flows that nobody sent", [x for x in got if x not in known], [])
     equal("rollups less the streams", rollups(redis), (sum(x[0] for x in got), sum(x[1] for x in got)))
-    expect(len(must) > RATE, "hardly any flow: the test does not test")
-    print(f"killed {KILLS} times at {RATE} flows/s: {len(must)} flows had to be there, {len(got)} are, each once, 0 bytes off", flush=True)
+    expect(len(must) > 100, "hardly any flow: the test does not test")
+    print(f"killed {KILLS} times at {min(RATE, 200)} flows/s: {len(must)} flows had to be there, {len(got)} are, each once, 0 bytes off", flush=True)
 
 
 def test(leaktap):
@@ -240,6 +251,6 @@ def test(leaktap):
 
 if __name__ == "__main__":
     if sys.argv[1] == "--load":
-        load(sys.argv[2], int(sys.argv[3]))
+        load(sys.argv[2], int(sys.argv[3]), {"exchange": exchange, "single": single}[sys.argv[4]])
     else:
         lab.main(test)
