@@ -88,7 +88,7 @@ join_parts()
 thread_parts()
 {
 	wanted threads || return 0
-	threaded='ring|evsource|evredis|evkafka|evfollow|source_live|zfile|worker|feeder'
+	threaded='ring|attrib|join_spool|evsource|evredis|evkafka|evfollow|source_live|zfile|worker|feeder'
 	tests=$(sed -nE "s/^leaktap_unit\\(($threaded) .*/test_\\1/p" tests/unit/CMakeLists.txt)
 	# shellcheck disable=SC2086 # a list of names
 	if ! { cmake --preset tsan && cmake --build --preset tsan --target $tests; } >"$logs/tsan_build.log" 2>&1; then

@@ -10,6 +10,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,13 +46,15 @@ struct redis {
 static void *(*_Atomic default_array)(const redisReadTask *, size_t);
 static void *bounded_array(const redisReadTask *task, size_t n)
 {
-	return n > MAX_REPLY_ELEMENTS ? NULL : default_array(task, n);
+	void *(*make)(const redisReadTask *, size_t) = atomic_load(&default_array); /* a call through it would not load it atomically */
+	return n > MAX_REPLY_ELEMENTS ? NULL : make(task, n);
 }
 #else
 static void *(*_Atomic default_array)(const redisReadTask *, int);
 static void *bounded_array(const redisReadTask *task, int n)
 {
-	return n > MAX_REPLY_ELEMENTS ? NULL : default_array(task, n);
+	void *(*make)(const redisReadTask *, int) = atomic_load(&default_array);
+	return n > MAX_REPLY_ELEMENTS ? NULL : make(task, n);
 }
 #endif
 
@@ -134,7 +137,7 @@ static int make_reader(struct redis *r)
 	if (!r->reader || !r->in)
 		return -ENOMEM;
 	r->fn = *r->reader->fn;
-	default_array = r->fn.createArray;
+	atomic_store(&default_array, r->fn.createArray);
 	r->fn.createArray = bounded_array;
 	r->reader->fn = &r->fn;
 	return 0;

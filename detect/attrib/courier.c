@@ -11,7 +11,7 @@
 #include "capture/base/clock.h"
 #include "capture/base/ring.h"
 
-enum { IN_BYTES = 16 << 20, OUT_BYTES = 8 << 20, RECORDS_PER_TURN = 4096, FULL_US = 300 };
+enum { IN_BYTES = 32 << 20, OUT_BYTES = 8 << 20, RECORDS_PER_TURN = 4096, FULL_US = 300 };
 
 /* A change on its way back. */
 struct told {
