@@ -318,34 +318,48 @@ static void set_back(struct join *jn, size_t node, uint64_t now_ns)
 		nd->backoff_ms = MAX_BACKOFF_MS;
 }
 
+/* Takes the answers that are there, and sends more as long as none is a refusal: then what else is under way is only waited for. */
+static int take_answers(struct join *jn, size_t node, uint64_t checks, bool may_send, struct err *err)
+{
+	struct node *nd = &jn->nodes[node];
+	int failed = 0;
+	while (nd->n && redis_alive(redis_router_at(jn->router, node))) {
+		struct redis_reply *rr;
+		int rc = redis_poll(redis_router_at(jn->router, node), &rr, err);
+		if (rc == 0)
+			break;
+		if (rc == 1)
+			rc = take_answer(jn, node, rr, err);
+		if (rc == 0 && failed == 0 && may_send)
+			rc = send_ready(jn, node, checks, err);
+		failed = rc < 0 ? rc : failed;
+	}
+	return failed;
+}
+
 int join_node_pump(struct join *jn, size_t node, uint64_t checks, struct err *err)
 {
 	struct node *nd = &jn->nodes[node];
 	uint64_t now_ns = clock_monotonic_ns();
-	if (now_ns < nd->retry_ns)
-		return 0;
+	bool waits = now_ns < nd->retry_ns;
 	int rc = 0;
-	if (!redis_alive(redis_router_at(jn->router, node))) {
+	if (waits && nd->n == 0)
+		return 0;
+	if (!waits && !redis_alive(redis_router_at(jn->router, node))) {
 		jn->stats.reconnects++;
 		rc = join_node_connect(jn, node, err);
 	}
-	if (rc == 0)
+	if (rc == 0 && !waits)
 		rc = send_ready(jn, node, checks, err);
-	while (rc == 0 && nd->n) {
-		struct redis_reply *rr;
-		rc = redis_poll(redis_router_at(jn->router, node), &rr, err);
-		if (rc == 0)
-			return 0;
-		if (rc == 1)
-			rc = take_answer(jn, node, rr, err);
-		if (rc == 0)
-			rc = send_ready(jn, node, checks, err);
-	}
+	if (rc == 0)
+		rc = take_answers(jn, node, checks, !waits, err);
 	if (rc < 0) {
-		set_back(jn, node, now_ns);
-		if (!redis_alive(redis_router_at(jn->router, node)))
+		bool alive = redis_alive(redis_router_at(jn->router, node));
+		if (!waits || !alive) /* all refusals of what was under way are one */
+			set_back(jn, node, now_ns);
+		if (!alive)
 			join_node_take_back(nd);
-		jn->map_is_old |= !redis_alive(redis_router_at(jn->router, node));
+		jn->map_is_old |= !alive;
 	}
 	return rc;
 }

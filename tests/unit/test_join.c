@@ -48,6 +48,17 @@ static void command(const char *a, const char *b)
 	redis_close(r);
 }
 
+static void configure(const char *name, const char *value)
+{
+	struct redis *r;
+	struct redis_reply *rr;
+	assert_int_equal(redis_open(&r, server_url(server), 1000, NULL), 0);
+	assert_int_equal(redis_do(r, &rr, NULL, "CONFIG", "SET", name, value, (char *)NULL), 0);
+	assert_int_not_equal(redis_reply_type(rr), REDIS_REPLY_ERROR_);
+	redis_reply_free(rr);
+	redis_close(r);
+}
+
 static struct cell_tuple tuple(unsigned i)
 {
 	return (struct cell_tuple){.local = {.ip = {10, 0, 0, (uint8_t)(i % 7)}, .family = 4, .port = (uint16_t)(40000 + i)},
@@ -171,6 +182,36 @@ static void offer__queue_full__refused_and_counted(void **state)
 	join_close(jn);
 }
 
+static void pump__server_was_full__all_refusals_are_one(void **state)
+{
+	(void)state;
+	struct join *jn = open_join(false, 0);
+	uint8_t buf[CELL_MAX_EVENT];
+	struct join_stats stats;
+	uint32_t tag;
+	configure("maxmemory", "1");
+	for (unsigned i = 0; i < 4000; i++) {
+		size_t n = make_event(buf, i, &tag);
+		assert_true(join_offer(jn, tag, buf, n));
+	}
+	uint64_t now = 1;
+	for (int i = 0; i < 600; i++) {
+		join_pump(jn, now += 1000000, NULL);
+		usleep(1000);
+	}
+	configure("maxmemory", "0");
+	join_stats(jn, &stats);
+	assert_true(stats.errors > 0);
+	assert_true(stats.queued_bytes > 0);
+	for (int i = 0; i < 3000 && stats.queued_bytes; i++) { /* the next try is less than two seconds away */
+		join_pump(jn, now += 1000000, NULL);
+		usleep(1000);
+		join_stats(jn, &stats);
+	}
+	assert_int_equal(stats.queued_bytes, 0);
+	join_close(jn);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -205,6 +246,7 @@ int main(void)
 		cmocka_unit_test_setup(put__script_flushed__loaded_again, fresh),
 		cmocka_unit_test_setup(put__connection_killed__sent_again_and_told, fresh),
 		cmocka_unit_test_setup(offer__queue_full__refused_and_counted, fresh),
+		cmocka_unit_test_setup(pump__server_was_full__all_refusals_are_one, fresh),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
