@@ -116,7 +116,7 @@ int attrib_event(struct attrib *at, const struct procevent *ev)
 	at->stats.events++;
 	if (!device)
 		return 0;
-	visibility_mark(at->visibility, device, ev->clock, ev->time_ns / 1000);
+	visibility_mark(at->visibility, identity_device(at->identity, device), ev->clock, ev->time_ns / 1000);
 	at->stats.events_joinable += evlog_joinable(ev);
 	return at->live ? attrib_live_event(at, ev, device) : evlog_add(&at->log, ev, device);
 }
@@ -250,8 +250,37 @@ size_t attrib_archives(struct attrib *at, uint64_t principal, uint64_t from_ns, 
 			: attrib_replay_archives(at, handle, from_ns, to_ns, ret, max);
 }
 
+static uint32_t root_of(const void *ctx, uint32_t device)
+{
+	return identity_device(ctx, device);
+}
+
+void attrib_unify(struct attrib *at)
+{
+	identity_unify(at->identity);
+	visibility_unify(at->visibility, root_of, at->identity);
+}
+
+/* An address that another device had by then (a new lease) makes the event somebody else's: nobody is charged. Of an address that
+ * several devices use in turns only the whole 5-tuple says whose flow it is; a port alone leaves the other device possible. */
+void attrib_check_device(const struct attrib *at, uint32_t device, bool shared, uint8_t key, struct owner *o)
+{
+	const char *here = identity_name(at->identity, device);
+	if (o->outcome != OWNER_ATTRIBUTED || (shared && key == CELL_KEY_5TUPLE))
+		return;
+	if (shared) {
+		struct owner_process candidate = o->process;
+		*o = (struct owner){.outcome = OWNER_AMBIGUOUS, .grade = 'D', .cause = OWNER_CAUSE_RIVALS, .n_candidates = 1};
+		o->candidates[0] = candidate;
+	} else if (here && o->process.device && strcmp(here, o->process.device) != 0) {
+		*o = (struct owner){.outcome = OWNER_UNATTRIBUTED, .grade = 'U'};
+	}
+}
+
 const char *attrib_device(struct attrib *at, const struct facts_addr *addr, uint64_t at_ns)
 {
+	if (identity_shared(at->identity, addr, at_ns / 1000))
+		return NULL;
 	return identity_name(at->identity, identity_at(at->identity, addr, at_ns / 1000));
 }
 

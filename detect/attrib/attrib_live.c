@@ -339,11 +339,15 @@ static void tell(struct attrib *at, const struct flow *f, const struct cell_chan
 {
 	struct attrib_live *lv = at->on_line;
 	struct owner owner;
+	const struct facts_addr *own = f ? c->side == ATTRIB_INITIATOR ? &f->last.src : &f->last.dst : NULL;
+	uint32_t device = own ? identity_at(at->identity, own, f->last.start_ns / 1000) : 0;
 	attrib_owner_of(at, c, &owner);
-	quote(lv, c, &owner);
-	if (owner.outcome == OWNER_UNATTRIBUTED) {
-		const struct facts_addr *own = f ? c->side == ATTRIB_INITIATOR ? &f->last.src : &f->last.dst : NULL;
-		uint32_t device = own ? identity_at(at->identity, own, f->last.start_ns / 1000) : 0;
+	if (own)
+		attrib_check_device(at, device, identity_shared(at->identity, own, f->last.start_ns / 1000), c->key, &owner);
+	if (owner.outcome != OWNER_UNATTRIBUTED) {
+		quote(lv, c, &owner);
+	} else {
+		over |= c->grade != 'U'; /* taken back: waiting brings nothing */
 		if (!device)
 			return;
 		owner.cause = over ? attrib_cause(at, device, f->last.start_ns / 1000, f->last.end_ns / 1000, f->last.midstream)
@@ -401,7 +405,7 @@ static void end_grace(struct attrib *at, struct flow *f)
 		struct cell_change c = {.flow_id = f->last.flow_id, .start_us = f->last.start_ns / 1000, .version = f->told[side],
 					.side = (uint8_t)side, .grade = 'U'};
 		tell(at, f, &c, true);
-		if (f->last.midstream)
+		if (f->last.midstream || identity_shared(at->identity, own, f->last.start_ns / 1000))
 			continue;
 		attrib_spread(at->flow, &f->last, at->zone);
 		ship_flow(at, at->flow, side, true);
@@ -417,7 +421,7 @@ int attrib_poll(struct attrib *at, uint64_t now_ns, attrib_fn *fn, void *ctx, st
 	lv->fn = fn;
 	lv->ctx = ctx;
 	if (lv->devices_unified != identity_count(at->identity) && (lv->scan & 63) == 0) {
-		identity_unify(at->identity);
+		attrib_unify(at);
 		lv->devices_unified = identity_count(at->identity);
 	}
 	int rc = courier_poll(at->courier, err);

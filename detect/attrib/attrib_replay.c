@@ -116,8 +116,8 @@ static int ship_events(struct attrib *at, const struct keys *wanted, bool destin
 static bool seeks(const struct attrib *at, const struct verdict *v, unsigned side)
 {
 	struct cell_change c;
-	if (!v || !v->device[side] || v->midstream)
-		return false;
+	if (!v || !v->device[side] || v->shared[side] || v->midstream)
+		return false; /* of a shared address no device's other connections speak */
 	verdicts_owner(at->verdicts, v, side, &c);
 	return c.grade == 'U';
 }
@@ -175,6 +175,7 @@ static int note_flow(struct attrib *at, const struct spill_flow *f, struct keys 
 	for (unsigned side = 0; side < ATTRIB_SIDES && rc == 0; side++) {
 		struct cell_tuple t = attrib_tuple(f, side);
 		v->device[side] = identity_at(at->identity, &t.local, f->start_us);
+		v->shared[side] = identity_shared(at->identity, &t.local, f->start_us);
 		if (v->device[side])
 			rc = keys_add(wanted, cell_hash(&t));
 		struct cell_tuple any = {.local = t.local, .proto = t.proto, .zone = t.zone};
@@ -291,14 +292,6 @@ static void fill_evidence(const struct attrib *at, const struct cell_change *c, 
 	}
 }
 
-/* The cells know addresses only. An address that another device had by then (a new lease, the same private range elsewhere) makes the
- * event somebody else's: nobody is charged. */
-static bool is_elsewhere(const struct attrib *at, uint32_t device, const struct owner *o)
-{
-	const char *here = identity_name(at->identity, device);
-	return o->outcome == OWNER_ATTRIBUTED && here && o->process.device && strcmp(here, o->process.device) != 0;
-}
-
 bool attrib_owner(struct attrib *at, uint64_t flow_id, enum attrib_side side, struct owner *ret)
 {
 	const struct verdict *v = at->verdicts && at->settled ? verdicts_get(at->verdicts, flow_id) : NULL;
@@ -307,9 +300,8 @@ bool attrib_owner(struct attrib *at, uint64_t flow_id, enum attrib_side side, st
 		return false;
 	verdicts_owner(at->verdicts, v, side, &c);
 	attrib_owner_of(at, &c, ret);
-	if (is_elsewhere(at, v->device[side], ret))
-		*ret = (struct owner){.outcome = OWNER_UNATTRIBUTED, .grade = 'U'};
-	else
+	attrib_check_device(at, v->device[side], v->shared[side], c.key, ret);
+	if (ret->outcome != OWNER_UNATTRIBUTED)
 		fill_evidence(at, &c, ret);
 	if (ret->outcome == OWNER_UNATTRIBUTED)
 		ret->cause = attrib_cause(at, v->device[side], v->start_us, v->end_us, v->midstream);

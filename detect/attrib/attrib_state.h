@@ -55,6 +55,10 @@ struct cell_tuple attrib_tuple(const struct spill_flow *flow, enum attrib_side s
 uint64_t attrib_tuple_hash(const struct facts_addr *local, const struct facts_addr *remote, uint8_t proto);
 /* Why nobody owns a flow of a device we hear from. */
 uint8_t attrib_cause(struct attrib *at, uint32_t device, uint64_t start_us, uint64_t end_us, bool midstream);
+/* Devices are unified, and with them what they told. */
+void attrib_unify(struct attrib *at);
+/* The cells know addresses only: an owner that cannot be the flow's for the device that the address stood for is taken back. */
+void attrib_check_device(const struct attrib *at, uint32_t device, bool shared, uint8_t key, struct owner *o);
 /* A change as an owner; evidence is left to the caller. */
 void attrib_owner_of(struct attrib *at, const struct cell_change *change, struct owner *ret);
 /* Is the row's word about which side is local good enough to learn addresses from? */

@@ -1,5 +1,6 @@
 #include "detect/attrib/identity.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,9 +9,15 @@
 
 enum { MAX_STAYS = 32, MAX_NAME = 255 };
 
+#define TURNS_US (7200 * UINT64_C(1000000)) /* an address that comes back sooner was never given up */
+#define NEAR_US  (900 * UINT64_C(1000000))
+
 struct device {
 	uint32_t parent; /* of the same device, itself at the root */
 	uint32_t name;   /* interned, lower case */
+	uint32_t shown;  /* of an id whose name is not its own alone: interned name#id, else 0 */
+	uint32_t id;     /* at the root: the device that is the set's id, 0 none */
+	bool contested;  /* at the root: several ids go by its names, so it has none */
 };
 
 /* A device's time at an address. */
@@ -24,6 +31,7 @@ struct address {
 	bool weak;
 	uint8_t n;
 	struct stay *stays; /* in order of first_us */
+	uint64_t mixed_from_us, mixed_to_us; /* several devices in turns, 0: not */
 };
 
 /* names: interned name -> device; labels: interned first label of an FQDN -> device, 0 several. Both by number of the string. */
@@ -147,7 +155,7 @@ static uint32_t add_device(struct identity *id, uint32_t name)
 		id->size = size;
 	}
 	uint32_t number = ++id->n;
-	id->devices[number] = (struct device){number, name};
+	id->devices[number] = (struct device){.parent = number, .name = name};
 	return number;
 }
 
@@ -156,17 +164,49 @@ static bool is_id(const char *name)
 	return name[0] == '#';
 }
 
-/* The root with a name rather than an id, then with the longer one, stays; ties by the text, so that order does not matter. */
-static void unite(struct identity *id, uint32_t a, uint32_t b)
+/* The root with a name rather than an id, then with the longer one, stays; ties by the text, so that order does not matter. Two ids are
+ * never one device: false. */
+static bool unite(struct identity *id, uint32_t a, uint32_t b)
 {
 	a = identity_device(id, a);
 	b = identity_device(id, b);
 	if (a == b)
-		return;
+		return true;
+	struct device *da = &id->devices[a], *db = &id->devices[b];
+	if (da->id ? db->id || db->contested : da->contested && db->id)
+		return false;
 	size_t na, nb;
 	const char *ta = intern_text(id->strings, id->devices[a].name, &na), *tb = intern_text(id->strings, id->devices[b].name, &nb);
 	bool keep_a = is_id(ta) != is_id(tb) ? is_id(tb) : na != nb ? na > nb : strcmp(ta, tb) < 0;
-	id->devices[keep_a ? b : a].parent = keep_a ? a : b;
+	struct device *kept = keep_a ? da : db, *gone = keep_a ? db : da;
+	gone->parent = keep_a ? a : b;
+	kept->id = kept->id ? kept->id : gone->id;
+	kept->contested |= gone->contested;
+	return true;
+}
+
+static void show_apart(struct identity *id, uint32_t by_id, uint32_t name)
+{
+	char text[2 * MAX_NAME + 1];
+	if (id->devices[by_id].shown)
+		return;
+	int n = snprintf(text, sizeof text, "%s%s", intern_text(id->strings, name, NULL),
+			 intern_text(id->strings, id->devices[by_id].name, NULL));
+	id->devices[by_id].shown = intern_add(id->strings, text, (size_t)n);
+}
+
+/* A second id goes by the name: from now on it is nobody's. The first one leaves; ids are always leaves of their set. */
+static void contest(struct identity *id, uint32_t by_name, uint32_t by_id)
+{
+	struct device *root = &id->devices[identity_device(id, by_name)];
+	if (root->id && root->name != id->devices[root->id].name) {
+		id->devices[root->id].parent = root->id;
+		id->devices[root->id].id = root->id;
+		show_apart(id, root->id, id->devices[by_name].name);
+		root->id = 0;
+	}
+	root->contested = true;
+	show_apart(id, by_id, id->devices[by_name].name);
 }
 
 static uint32_t device_of(struct identity *id, uint32_t name)
@@ -189,9 +229,13 @@ uint32_t identity_see(struct identity *id, struct slice device_id, struct slice 
 	size_t n = device_id.n < sizeof text - 1 ? device_id.n : sizeof text - 1;
 	memcpy(text + 1, device_id.p, n);
 	uint32_t by_id = device_of(id, intern_lower(id, (struct slice){text, n + 1}));
-	if (by_name && by_id)
-		unite(id, by_name, by_id);
-	return by_name ? by_name : by_id;
+	if (!by_id)
+		return by_name;
+	if (identity_device(id, by_id) == by_id)
+		id->devices[by_id].id = by_id;
+	if (by_name && !unite(id, by_name, by_id))
+		contest(id, by_name, by_id);
+	return by_id;
 }
 
 void identity_unify(struct identity *id)
@@ -229,6 +273,8 @@ const char *identity_name(const struct identity *id, uint32_t device)
 	if (!device)
 		return NULL;
 	const char *best = intern_text(id->strings, id->devices[device].name, NULL);
+	if (id->devices[device].shown)
+		return intern_text(id->strings, id->devices[device].shown, NULL);
 	return is_id(best) ? best + 1 : best;
 }
 
@@ -316,7 +362,18 @@ static struct address *add_address(struct identity *id, const struct facts_addr 
 	return slot;
 }
 
-static void add_stay(struct address *a, uint32_t device, uint64_t time_us)
+static void note_turns(const struct identity *id, struct address *a, uint32_t device, uint64_t time_us)
+{
+	const struct stay *before = &a->stays[a->n - 2];
+	if (identity_device(id, before->device) != device || identity_device(id, before[1].device) == device ||
+	    time_us - before->last_us > TURNS_US)
+		return;
+	if (!a->mixed_to_us || before->last_us < a->mixed_from_us)
+		a->mixed_from_us = before->last_us;
+	a->mixed_to_us = time_us > a->mixed_to_us ? time_us : a->mixed_to_us;
+}
+
+static void add_stay(const struct identity *id, struct address *a, uint32_t device, uint64_t time_us)
 {
 	struct stay *last = a->n ? &a->stays[a->n - 1] : NULL;
 	if (last && last->device == device) {
@@ -326,6 +383,8 @@ static void add_stay(struct address *a, uint32_t device, uint64_t time_us)
 	}
 	if (last && time_us < last->first_us)
 		return; /* late news of an earlier time */
+	if (a->n >= 2)
+		note_turns(id, a, device, time_us);
 	if (a->n == MAX_STAYS) {
 		memmove(a->stays, a->stays + 1, (MAX_STAYS - 1) * sizeof *a->stays);
 		a->n--;
@@ -350,9 +409,9 @@ void identity_claim(struct identity *id, uint32_t device, const struct facts_add
 	if (!a)
 		return;
 	if (!weak && a->weak)
-		a->n = 0;
+		a->n = 0, a->mixed_to_us = 0;
 	a->weak = weak;
-	add_stay(a, identity_device(id, device), time_us);
+	add_stay(id, a, identity_device(id, device), time_us);
 }
 
 int identity_score(const struct identity *id, uint32_t device, const struct facts_addr *addr)
@@ -381,6 +440,12 @@ uint32_t identity_at(const struct identity *id, const struct facts_addr *addr, u
 			    (time_us > best->last_us ? time_us - best->last_us : 0))
 			best = &a->stays[i];
 	return identity_device(id, best->device);
+}
+
+bool identity_shared(const struct identity *id, const struct facts_addr *addr, uint64_t time_us)
+{
+	const struct address *a = find_address(id, addr);
+	return a && a->mixed_to_us && time_us + NEAR_US >= a->mixed_from_us && time_us <= a->mixed_to_us + NEAR_US;
 }
 
 size_t identity_bytes(const struct identity *id)

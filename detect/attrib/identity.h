@@ -1,7 +1,8 @@
 /* identity: which device is which, and which had an address when.
  *
  * Devices are known by the names and ids that events carry: names compare without case, a bare name is the FQDN with that first
- * label when there is only one. Addresses are claimed by rows that say which side is theirs (claim), and decide which side of the
+ * label when there is only one. An id is worth more than a name: where two ids go by one name they are two devices, told apart as
+ * name#id, and rows that carry the name alone belong to neither. Addresses are claimed by rows that say which side is theirs (claim), and decide which side of the
  * doubtful ones is local (score): Sysmon's Initiated flag alone charges a DNS server's answers to its clients. One thread. */
 #ifndef LEAKTAP_DETECT_ATTRIB_IDENTITY_H
 #define LEAKTAP_DETECT_ATTRIB_IDENTITY_H
@@ -36,6 +37,8 @@ void identity_claim(struct identity *id, uint32_t device, const struct facts_add
 int identity_score(const struct identity *id, uint32_t device, const struct facts_addr *addr);
 /* The device that had the address, 0 nobody known. */
 uint32_t identity_at(const struct identity *id, const struct facts_addr *addr, uint64_t time_us);
+/* Did several devices use the address in turns around that time (two sites with one private range)? Then it names none of them. */
+bool identity_shared(const struct identity *id, const struct facts_addr *addr, uint64_t time_us);
 size_t identity_bytes(const struct identity *id);
 
 #endif

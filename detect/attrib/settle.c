@@ -91,7 +91,7 @@ static void orient(const struct attrib *at, struct evlog_row *row)
 int settle_identity(struct attrib *at)
 {
 	struct evlog *log = &at->log;
-	identity_unify(at->identity);
+	attrib_unify(at);
 	if (log->n_rows)
 		qsort(log->rows, log->n_rows, sizeof *log->rows, by_time);
 	int rc = drop_duplicates(at);

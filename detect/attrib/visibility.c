@@ -132,6 +132,21 @@ bool visibility_any(const struct visibility *v, uint32_t device, uint8_t clock, 
 	return false;
 }
 
+void visibility_unify(struct visibility *v, uint32_t (*root)(const void *ctx, uint32_t device), const void *ctx)
+{
+	for (uint32_t i = 0, n = v->n; i < n; i++) {
+		if (!v->pages[i].used || root(ctx, v->pages[i].device) == v->pages[i].device)
+			continue;
+		struct page told = v->pages[i];
+		uint32_t device = root(ctx, told.device);
+		struct page *to = find(v, device, told.clock, told.day);
+		if (!to)
+			to = add(v, device, told.clock, told.day);
+		for (size_t w = 0; to && w < WORDS; w++)
+			to->minutes[w] |= told.minutes[w];
+	}
+}
+
 uint64_t visibility_evicted(const struct visibility *v)
 {
 	return v->evicted;

@@ -16,6 +16,8 @@ void visibility_free(struct visibility *v);
 void visibility_mark(struct visibility *v, uint32_t device, uint8_t clock, uint64_t time_us);
 /* Any mark within [from, to], to the minute? */
 bool visibility_any(const struct visibility *v, uint32_t device, uint8_t clock, uint64_t from_us, uint64_t to_us);
+/* Devices turned out to be one: what each has told counts for the one that root names. */
+void visibility_unify(struct visibility *v, uint32_t (*root)(const void *ctx, uint32_t device), const void *ctx);
 uint64_t visibility_evicted(const struct visibility *v);
 
 #endif

@@ -120,6 +120,74 @@ static void owner__calibrated_connect__grade_a_with_evidence(void **state)
 	attrib_free(at);
 }
 
+static void owner__one_connect_two_uses_of_the_tuple__only_the_nearer_has_an_owner(void **state)
+{
+	(void)state;
+	struct attrib *at = start(false);
+	calibrate(at, 0);
+	struct attrib_flow one = flow(1, T0, 50412, BLOB), two = flow(2, T0 + 40 * SEC, 50412, BLOB);
+	struct procevent e = connect_event(T0, 50412, BLOB);
+	attrib_flow(at, &one);
+	attrib_flow(at, &two);
+	attrib_event(at, &e);
+	settle(at);
+	assert_int_equal(owner_of(at, 1, ATTRIB_INITIATOR).grade, 'A');
+	struct owner o = owner_of(at, 2, ATTRIB_INITIATOR);
+	assert_int_equal(o.outcome, OWNER_UNATTRIBUTED);
+	assert_int_equal(o.cause, OWNER_CAUSE_NO_EVENT);
+	attrib_free(at);
+}
+
+static void owner__port_went_on_to_another_remote__its_event_is_not_the_first_flows(void **state)
+{
+	(void)state;
+	struct attrib *at = start(false);
+	calibrate(at, 0);
+	struct attrib_flow silent = flow(1, T0, 50412, BLOB), told = flow(2, T0 + SEC, 50412, addr(20, 0, 0, 9, 443));
+	struct procevent e = connect_event(T0 + SEC, 50412, addr(20, 0, 0, 9, 443));
+	attrib_flow(at, &silent);
+	attrib_flow(at, &told);
+	attrib_event(at, &e);
+	settle(at);
+	assert_int_equal(owner_of(at, 1, ATTRIB_INITIATOR).outcome, OWNER_UNATTRIBUTED);
+	assert_int_equal(owner_of(at, 2, ATTRIB_INITIATOR).grade, 'A');
+	attrib_free(at);
+}
+
+/* Two sites with one private range: their laptops speak in turns. */
+static void owner__two_devices_one_address__the_5tuple_or_nobody(void **state)
+{
+	(void)state;
+	struct attrib *at = start(false);
+	for (unsigned i = 0; i < 6; i++) {
+		struct procevent e = connect_event(T0 + i * 30 * SEC, (uint16_t)(51000 + i), BLOB);
+		e.device_name = text("laptop");
+		e.device_id = text(i % 2 ? "aaaa" : "bbbb");
+		e.process.uid = text(i % 2 ? "{b34bc01c-8000-697f-0100-00000000aaaa}" : "{b34bc01c-8000-697f-0100-00000000bbbb}");
+		e.event_id = text((const char *[]){"t0", "t1", "t2", "t3", "t4", "t5"}[i]);
+		struct attrib_flow f = flow(1 + i, T0 + i * 30 * SEC, (uint16_t)(51000 + i), BLOB);
+		if (i == 3)
+			e.remote = (struct facts_addr){0}; /* port and address only: the other laptop's, as well */
+		if (i != 4)
+			attrib_event(at, &e);
+		attrib_flow(at, &f);
+	}
+	settle(at);
+	struct owner o = owner_of(at, 2, ATTRIB_INITIATOR);
+	assert_string_equal(o.process.device, "laptop#aaaa");
+	assert_string_equal(owner_of(at, 3, ATTRIB_INITIATOR).process.device, "laptop#bbbb");
+	o = owner_of(at, 4, ATTRIB_INITIATOR);
+	assert_int_equal(o.outcome, OWNER_AMBIGUOUS);
+	assert_int_equal(o.grade, 'D');
+	assert_int_equal(o.n_candidates, 1);
+	o = owner_of(at, 5, ATTRIB_INITIATOR);
+	assert_int_equal(o.outcome, OWNER_UNATTRIBUTED);
+	assert_int_equal(o.cause, OWNER_CAUSE_NO_EVENT);
+	struct facts_addr own = addr(10, 20, 4, 17, 0);
+	assert_null(attrib_device(at, &own, T0 + 60 * SEC));
+	attrib_free(at);
+}
+
 static void owner__uncalibrated__grade_b_within_its_window(void **state)
 {
 	(void)state;
@@ -517,6 +585,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(owner__calibrated_connect__grade_a_with_evidence),
+		cmocka_unit_test(owner__one_connect_two_uses_of_the_tuple__only_the_nearer_has_an_owner),
+		cmocka_unit_test(owner__port_went_on_to_another_remote__its_event_is_not_the_first_flows),
+		cmocka_unit_test(owner__two_devices_one_address__the_5tuple_or_nobody),
 		cmocka_unit_test(owner__uncalibrated__grade_b_within_its_window),
 		cmocka_unit_test(owner__two_sources_one_process__no_rivals),
 		cmocka_unit_test(owner__two_processes_within_10_s__ambiguous),

@@ -69,6 +69,62 @@ static void see__same_device_id__one_device_named_by_name(void **state)
 	identity_free(id);
 }
 
+static void see__two_ids_one_name__two_devices_and_the_name_is_neither(void **state)
+{
+	(void)state;
+	struct identity *id = identity_new(100);
+	uint32_t a = see(id, "aaaa1", "Laptop"), bare = see(id, "", "laptop");
+	assert_true(one(id, a, bare));
+	uint32_t b = see(id, "bbbb2", "laptop");
+	assert_int_equal(see(id, "AAAA1", "laptop"), a);
+	assert_int_equal(see(id, "bbbb2", ""), b);
+	identity_unify(id);
+	assert_false(one(id, a, b));
+	assert_false(one(id, a, bare));
+	assert_false(one(id, b, bare));
+	assert_string_equal(identity_name(id, a), "laptop#aaaa1");
+	assert_string_equal(identity_name(id, b), "laptop#bbbb2");
+	assert_string_equal(identity_name(id, bare), "laptop");
+	uint32_t fqdn = see(id, "", "laptop.corp.example");
+	identity_unify(id);
+	assert_true(one(id, fqdn, bare));
+	assert_false(one(id, fqdn, a));
+	identity_free(id);
+}
+
+static void unify__bare_name_and_fqdn_have_an_id_each__stay_apart(void **state)
+{
+	(void)state;
+	struct identity *id = identity_new(100);
+	uint32_t a = see(id, "aaaa1", "ws5"), b = see(id, "bbbb2", "ws5.corp.example");
+	identity_unify(id);
+	assert_false(one(id, a, b));
+	identity_free(id);
+}
+
+static void shared__devices_in_turns__until_a_quarter_of_an_hour_after(void **state)
+{
+	(void)state;
+	const uint64_t minute = 60000000;
+	struct identity *id = identity_new(100);
+	uint32_t a = see(id, "", "a"), b = see(id, "", "b");
+	struct facts_addr x = ip(192, 168, 1, 10), y = ip(192, 168, 1, 11);
+	identity_claim(id, a, &x, 100 * minute, false);
+	identity_claim(id, b, &x, 110 * minute, false);
+	assert_false(identity_shared(id, &x, 105 * minute)); /* so far a new lease */
+	identity_claim(id, a, &x, 120 * minute, false);
+	assert_true(identity_shared(id, &x, 105 * minute));
+	assert_true(identity_shared(id, &x, 85 * minute));
+	assert_false(identity_shared(id, &x, 84 * minute));
+	assert_true(identity_shared(id, &x, 135 * minute));
+	assert_false(identity_shared(id, &x, 136 * minute));
+	identity_claim(id, a, &y, 100 * minute, false);
+	identity_claim(id, b, &y, 110 * minute, false);
+	identity_claim(id, a, &y, 221 * minute, false); /* gone for two hours: a lease again */
+	assert_false(identity_shared(id, &y, 110 * minute));
+	identity_free(id);
+}
+
 static void see__table_full__refused_and_counted(void **state)
 {
 	(void)state;
@@ -164,6 +220,9 @@ int main(void)
 		cmocka_unit_test(see__names__case_and_bare_names_unify),
 		cmocka_unit_test(unify__two_domains_share_a_label__bare_name_stays_alone),
 		cmocka_unit_test(see__same_device_id__one_device_named_by_name),
+		cmocka_unit_test(see__two_ids_one_name__two_devices_and_the_name_is_neither),
+		cmocka_unit_test(unify__bare_name_and_fqdn_have_an_id_each__stay_apart),
+		cmocka_unit_test(shared__devices_in_turns__until_a_quarter_of_an_hour_after),
 		cmocka_unit_test(see__table_full__refused_and_counted),
 		cmocka_unit_test(at__dhcp_moves_an_address__device_of_that_time),
 		cmocka_unit_test(score__whose_address__decides),
