@@ -27,7 +27,6 @@ struct part {
 	uint64_t out_bytes, in_bytes, out_app, in_app; /* application bytes: payload where unknown */
 	uint64_t accounted_bytes; /* of out_bytes: in minutes, or older than they go back */
 	uint64_t told_id;         /* finding it was last told in, 0 none */
-	uint64_t upload_ns; /* when the bulk of it began: its start, or its fullest minute if that is later */
 	uint32_t seq;
 	uint8_t side;                /* enum attrib_side */
 	uint8_t direction;           /* enum verdict_direction, seen from the device */

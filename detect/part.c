@@ -56,14 +56,33 @@ static void add_minutes(struct part *p, const struct flow_facts *f)
 		add_minute(p, f->end_ns / ns_per_s, p->out_bytes - p->accounted_bytes);
 }
 
-static uint64_t bulk_began(const struct part *p)
+/* A quarter of the fullest minute, and four times what the minute before had: the pause between two requests of one connection, its
+ * heartbeats among them, ends there. */
+static bool begins_burst(const struct part *p, uint32_t i, uint64_t fullest_bytes)
 {
-	const struct part_minute *most = p->minutes;
-	for (uint32_t i = 1; i < p->n_minutes; i++)
-		if (p->minutes[i].bytes > most->bytes)
-			most = &p->minutes[i];
-	uint64_t at = most ? most->minute * MINUTE_S * ns_per_s : 0;
-	return at > p->start_ns ? at : p->start_ns;
+	const struct part_minute *m = &p->minutes[i];
+	bool follows = i && m[-1].minute + 1 == m->minute;
+	return m->bytes >= fullest_bytes / 4 && (!follows || m[-1].bytes < m->bytes / 4);
+}
+
+bool part_burst(const struct part *p, uint32_t *at, struct part_burst *ret)
+{
+	uint64_t fullest_bytes = 0;
+	for (uint32_t i = 0; i < p->n_minutes; i++)
+		if (p->minutes[i].bytes > fullest_bytes)
+			fullest_bytes = p->minutes[i].bytes;
+	while (*at < p->n_minutes && !begins_burst(p, *at, fullest_bytes))
+		++*at;
+	if (*at >= p->n_minutes && (*at || p->n_minutes))
+		return false;
+	uint64_t minute_ns = p->n_minutes ? p->minutes[*at].minute * MINUTE_S * ns_per_s : 0;
+	uint64_t end_ns = minute_ns + MINUTE_S * ns_per_s;
+	if (minute_ns <= p->start_ns)
+		*ret = (struct part_burst){p->start_ns, p->start_ns};
+	else
+		*ret = (struct part_burst){minute_ns, p->end_ns > minute_ns && p->end_ns < end_ns ? p->end_ns : end_ns};
+	++*at;
+	return true;
 }
 
 static bool lost_from_sight(const struct facts_dir *d)
@@ -116,7 +135,6 @@ bool part_fill(struct part *p, const struct verdict *v)
 	if (!again || f->seq > p->seq)
 		add_minutes(p, f);
 	p->seq = f->seq;
-	p->upload_ns = bulk_began(p);
 	return true;
 }
 

@@ -16,6 +16,12 @@ enum verdict_direction part_direction(const struct flow_facts *f, bool device_an
 bool part_fill(struct part *p, const struct verdict *v);
 const struct keep_owner *part_owner(const struct part *p); /* of the side */
 bool part_up_twice_down(const struct part *p);
+/* Where an upload begins within the flow: with it, or in a later minute after a pause. The minute does not tell the second. */
+struct part_burst {
+	uint64_t from_ns, to_ns; /* began at or after from and no later than to */
+};
+/* The next one from *at (0 at first, moved on); a flow has at least one. */
+bool part_burst(const struct part *p, uint32_t *at, struct part_burst *ret);
 void part_free(struct part *p);
 
 #endif

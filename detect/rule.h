@@ -46,6 +46,7 @@ struct rule_hit {
 	size_t count;                  /* flows or uploads */
 	const struct part *part;       /* the flow that tells most */
 	struct attrib_archive archive; /* 1003 */
+	uint64_t upload_ns;            /* 1003: when the upload after it began, 0: in the same minute */
 };
 
 enum { RULE_REASON_SIZE = 384 };
@@ -82,6 +83,8 @@ size_t rule_support(const struct episode *ep, bool (*wanted)(const struct part *
 		    const struct rule_peak *peak, bool *supports);
 /* The part with the most application bytes (payload where unknown) among those supported. */
 const struct part *rule_largest(const struct episode *ep, const bool *supports);
+/* 1003: from the archive to the upload, "1.5 s" or "less than a minute", into a buffer of at least 32. */
+const char *rule_archive_span(char *buf, const struct rule_hit *hit);
 /* "10.0 MiB" into a buffer of at least 32. */
 const char *rule_size_text(char *buf, uint64_t bytes);
 /* "10 min", "24 h", "1.5 s" into a buffer of at least 32. */

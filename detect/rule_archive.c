@@ -13,13 +13,19 @@ static bool wanted(const struct rule_view *view, const struct part *p)
 	       part_owner(p)->outcome == OWNER_ATTRIBUTED;
 }
 
-/* The newest archive before the upload's beginning. */
-static bool archive_before(const struct rule_view *view, const struct part *p, struct attrib_archive *ret)
+/* The newest archive before one of the flow's uploads. Of a minute in the middle of a flow only the end is sure to come after. */
+static bool archive_before(const struct rule_view *view, const struct part *p, struct rule_hit *ret)
 {
-	uint64_t window = view->limits->archive_window_ns;
-	uint64_t from = p->upload_ns > window ? p->upload_ns - window : 0;
-	return attrib_archives(view->attrib, part_owner(p)->process.principal, from, p->upload_ns, ret, 1) >
-	       0;
+	uint64_t window = view->limits->archive_window_ns, principal = part_owner(p)->process.principal;
+	struct part_burst b;
+	for (uint32_t at = 0; part_burst(p, &at, &b);) {
+		uint64_t from = b.from_ns > window ? b.from_ns - window : 0;
+		if (!attrib_archives(view->attrib, principal, from, b.to_ns, &ret->archive, 1))
+			continue;
+		ret->upload_ns = ret->archive.time_ns <= b.from_ns ? b.from_ns : 0;
+		return true;
+	}
+	return false;
 }
 
 static bool fires(const struct rule_view *view, const struct episode *ep, bool *supports,
@@ -27,8 +33,8 @@ static bool fires(const struct rule_view *view, const struct episode *ep, bool *
 {
 	*ret_hit = (struct rule_hit){0};
 	for (size_t i = 0; view->attrib && i < ep->n; i++) {
-		struct attrib_archive a;
-		supports[i] = wanted(view, ep->parts[i]) && archive_before(view, ep->parts[i], &a);
+		struct rule_hit hit = {0};
+		supports[i] = wanted(view, ep->parts[i]) && archive_before(view, ep->parts[i], &hit);
 		if (!supports[i])
 			continue;
 		ret_hit->count++;
@@ -37,7 +43,8 @@ static bool fires(const struct rule_view *view, const struct episode *ep, bool *
 			continue;
 		ret_hit->part =
 		    ep->parts[i]; /* the first upload after the archive: what the sentence tells of */
-		ret_hit->archive = a;
+		ret_hit->archive = hit.archive;
+		ret_hit->upload_ns = hit.upload_ns;
 	}
 	return ret_hit->part != NULL;
 }
@@ -51,6 +58,14 @@ static const char *maker(uint8_t relation)
 	return relation <= ATTRIB_SIBLING ? words[relation] : "the process tree";
 }
 
+const char *rule_archive_span(char *buf, const struct rule_hit *hit)
+{
+	if (hit->upload_ns)
+		return rule_span_text(buf, hit->upload_ns - hit->archive.time_ns);
+	snprintf(buf, 32, "less than a minute");
+	return buf;
+}
+
 static void explain(const struct rule_hit *hit, char ret_text[RULE_REASON_SIZE])
 {
 	const struct attrib_archive *a = &hit->archive;
@@ -58,7 +73,7 @@ static void explain(const struct rule_hit *hit, char ret_text[RULE_REASON_SIZE])
 	snprintf(ret_text, RULE_REASON_SIZE,
 		 "1003: %s, %.60s, created %.120s %s before the upload began (%.16s event %.64s)",
 		 maker(a->relation), a->process ? a->process : "name unknown",
-		 a->file ? a->file : "an archive", rule_span_text(span, hit->part->upload_ns - a->time_ns),
+		 a->file ? a->file : "an archive", rule_archive_span(span, hit),
 		 a->source ? a->source : "endpoint", a->id ? a->id : "without id");
 }
 

@@ -163,7 +163,7 @@ static const char *after_archive(struct sentence *s, const struct draft *d)
 		return "";
 	const struct attrib_archive *a = &hit->archive;
 	char span[32];
-	rule_span_text(span, hit->part->upload_ns - a->time_ns);
+	rule_archive_span(span, hit);
 	const char *file = a->file ? a->file : "an archive";
 	if (a->relation == ATTRIB_SAME)
 		return sentence_add(s, ", %s after it created %.200s", span, file);

@@ -1,6 +1,7 @@
 #include "detect/attrib/proctab.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "detect/attrib/attrib.h"
 #include "detect/attrib/proctab_parts.h"
@@ -67,6 +68,71 @@ static bool above(const struct proctab *pt, const struct process *upper, const s
 	return false;
 }
 
+static bool named(const char *name, const char *const *list)
+{
+	for (; name && *list; list++)
+		if (!strcasecmp(name, *list))
+			return true;
+	return false;
+}
+
+/* What starts everything a user or the system does: to have it for a parent makes nobody kin. */
+static bool is_hub(const char *name)
+{
+	static const char *const hubs[] = {
+		"explorer.exe", "services.exe", "svchost.exe", "sihost.exe", "taskhostw.exe", "taskhost.exe", "taskeng.exe",
+		"userinit.exe", "winlogon.exe", "wininit.exe", "lsass.exe", "smss.exe", "csrss.exe", "runtimebroker.exe",
+		"wmiprvse.exe", "dllhost.exe", "system", "registry", "windowsterminal.exe", "conhost.exe", "openconsole.exe",
+		"systemd", "init", "launchd", "sshd", "login", "gnome-shell", "kthreadd", NULL};
+	return named(name, hubs);
+}
+
+static bool is_shell(const char *name)
+{
+	static const char *const shells[] = {"cmd.exe", "powershell.exe", "pwsh.exe", "bash.exe", "wsl.exe", "pwsh", "bash", "sh",
+					     "dash", "zsh", "fish", "ksh", NULL};
+	return named(name, shells);
+}
+
+/* A shell's command line that names something to run: a word behind the program's own that is no option. */
+static bool runs_script(const char *line)
+{
+	if (!line)
+		return false;
+	line += *line == '"' ? 1 + strcspn(line + 1, "\"") : strcspn(line, " \t");
+	line += *line == '"';
+	for (;;) {
+		line += strspn(line, " \t\"");
+		if (!*line)
+			return false;
+		if ((*line != '-' && *line != '/') || !strncasecmp(line, "-c", 2) || !strncasecmp(line, "/c", 2))
+			return true;
+		line += strcspn(line, " \t");
+	}
+}
+
+/* Told of the same parent, though nobody has told of the parent itself. */
+static bool same_parent_told(const struct process *a, const struct process *b)
+{
+	if (a->parent_uid && b->parent_uid && a->parent_source == b->parent_source)
+		return a->parent_uid == b->parent_uid;
+	return a->parent_pid && a->parent_pid == b->parent_pid && a->parent_start_us && b->parent_start_us &&
+	       proctab_apart_us(a->parent_start_us, b->parent_start_us) <= SAME_START_US;
+}
+
+/* Children of one script or program. A shell in which somebody types, the desktop and the service manager start things that have
+ * nothing to do with each other; a parent without a name may be one of those. */
+static bool are_siblings(const struct proctab *pt, const struct process *a, const struct process *b)
+{
+	const struct process *pa = parent_of(pt, a), *pb = parent_of(pt, b);
+	if (pa || pb ? pa != pb : !same_parent_told(a, b))
+		return false;
+	const char *name = pa && pa->text[NAME] ? pa->text[NAME] : a->text[PARENT_NAME] ? a->text[PARENT_NAME] : b->text[PARENT_NAME];
+	if (!name || is_hub(name))
+		return false;
+	return !is_shell(name) || (pa && runs_script(pa->text[COMMAND]));
+}
+
 int proctab_relation(const struct proctab *pt, uint64_t asked, uint64_t maker)
 {
 	const struct process *a = proctab_resolve(pt, asked), *m = proctab_resolve(pt, maker);
@@ -78,8 +144,7 @@ int proctab_relation(const struct proctab *pt, uint64_t asked, uint64_t maker)
 		return ATTRIB_CHILD;
 	if (above(pt, m, a))
 		return ATTRIB_PARENT;
-	const struct process *pa = parent_of(pt, a);
-	return pa && pa == parent_of(pt, m) ? ATTRIB_SIBLING : -1;
+	return are_siblings(pt, a, m) ? ATTRIB_SIBLING : -1;
 }
 
 bool proctab_owner(const struct proctab *pt, uint64_t handle, const char *device, struct owner_process *ret)

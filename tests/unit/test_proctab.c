@@ -136,6 +136,7 @@ static void owner__start_row__overrides_and_completes(void **state)
 	shell.pid = 4188;
 	shell.uid = start.parent_uid;
 	shell.path = text("C:\\powershell.exe");
+	shell.command_line = text("powershell.exe -NoLogo -File collect.ps1");
 	uint64_t h = proctab_see(pt, &start);
 	assert_int_equal(proctab_see(pt, &a), h);
 	assert_true(proctab_owner(pt, h, NULL, &o));
@@ -199,6 +200,48 @@ static void unify__two_views__one_principal(void **state)
 	proctab_free(pt);
 }
 
+/* Two children of one parent, of which only they tell (parent_path NULL) or which was seen itself. */
+static int siblings(const char *parent, const char *line, bool seen_itself)
+{
+	struct proctab *pt = proctab_new(100);
+	struct proctab_sighting zip = seen(PROCEVENT_SOURCE_SYSMON, 5000, "c:\\tools\\7z.exe", T0 + S), up = zip, shell = zip;
+	zip.rank = up.rank = PROCTAB_START;
+	zip.uid = text(GUID);
+	zip.parent_uid = text("{b34bc01c-7000-697f-0200-000000000400}");
+	zip.parent_name = text(parent);
+	up = zip;
+	up.pid = 5001;
+	up.uid = text("{b34bc01c-8001-697f-0300-000000000400}");
+	up.path = text("c:\\tools\\curl.exe");
+	shell.pid = 4188;
+	shell.uid = zip.parent_uid;
+	shell.path = text(parent);
+	shell.command_line = text(line);
+	uint64_t z = proctab_see(pt, &zip), u = proctab_see(pt, &up);
+	if (seen_itself)
+		proctab_see(pt, &shell);
+	int relation = proctab_relation(pt, u, z);
+	proctab_free(pt);
+	return relation;
+}
+
+static void relation__siblings__only_of_a_script_or_a_program(void **state)
+{
+	(void)state;
+	assert_int_equal(siblings("updater.exe", "", false), ATTRIB_SIBLING);
+	assert_int_equal(siblings("updater.exe", "", true), ATTRIB_SIBLING);
+	assert_int_equal(siblings("Explorer.EXE", "", false), -1);
+	assert_int_equal(siblings("explorer.exe", "C:\\Windows\\explorer.exe", true), -1);
+	assert_int_equal(siblings("services.exe", "", true), -1);
+	assert_int_equal(siblings("cmd.exe", "", false), -1);
+	assert_int_equal(siblings("cmd.exe", "cmd.exe", true), -1);
+	assert_int_equal(siblings("cmd.exe", "\"C:\\Windows\\cmd.exe\" /k", true), -1);
+	assert_int_equal(siblings("cmd.exe", "\"C:\\Windows\\cmd.exe\" /c steal.bat", true), ATTRIB_SIBLING);
+	assert_int_equal(siblings("powershell.exe", "powershell -NoLogo -NoExit", true), -1);
+	assert_int_equal(siblings("powershell.exe", "powershell -File steal.ps1", true), ATTRIB_SIBLING);
+	assert_int_equal(siblings("", "", false), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -208,6 +251,7 @@ int main(void)
 		cmocka_unit_test(see__start_and_guid__2_s_apart_at_most),
 		cmocka_unit_test(see__name_only__never_joins_a_known_instance),
 		cmocka_unit_test(owner__start_row__overrides_and_completes),
+		cmocka_unit_test(relation__siblings__only_of_a_script_or_a_program),
 		cmocka_unit_test(see__full__oldest_out_and_its_handle_dead),
 		cmocka_unit_test(unify__two_views__one_principal),
 	};
