@@ -116,6 +116,11 @@ const char *sentence_destination(struct sentence *s, const struct part *p)
 	if (v->has_destination && *v->destination.account)
 		return sentence_add(s, "%s account %.128s", v->destination.row->title,
 				    v->destination.account);
+	if (f->n_name_candidates > 1)
+		return sentence_add(s, "%s%s, by DNS one of %zu names (%.128s, %.128s%s)",
+				    v->has_destination ? v->destination.row->title : "unknown destination ",
+				    v->has_destination ? "" : addr, f->n_name_candidates, f->name_candidates[0],
+				    f->name_candidates[1], f->n_name_candidates > 2 ? ", ..." : "");
 	if (v->has_destination)
 		return sentence_add(s, "%s (%.253s)", v->destination.row->title, f->name ? f->name : addr);
 	if (f->name && f->name_source == FACTS_NAME_ECH_OUTER)

@@ -43,7 +43,7 @@ static const char help[] =
 	"  -q, -v, --no-progress, --version, --help\n"
 	"\n"
 	"exit: 0 done, 1 runtime error, 2 usage or not a capture, 3 input truncated (results are written),\n"
-	"      10 see --fail-on, 75 restart me\n";
+	"      10 see --fail-on (before 3), 75 restart me\n";
 
 static const char short_help[] =
 	"leaktap: who sent how much to which cloud account, from packets and endpoint events. Try:\n"

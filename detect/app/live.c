@@ -67,7 +67,7 @@ static int start_worker(size_t i, struct err *err)
 					   .update_ns = cf->update_s * CLOCK_NS_PER_S,
 					   .idle_tcp_ns = cf->idle_tcp_s * CLOCK_NS_PER_S,
 					   .idle_udp_ns = cf->idle_udp_s * CLOCK_NS_PER_S,
-					   .closed_ns = cf->closed_s * CLOCK_NS_PER_S}};
+					   .closed_ns = cf->closed_s ? cf->closed_s * CLOCK_NS_PER_S : 1 /* 0 is the default there */}};
 	int r = worker_start(&live.workers[i], &wc, err);
 	if (!r)
 		live.n_workers = i + 1;

@@ -321,11 +321,9 @@ int run_close(struct run *run, bool ran)
 	free(run->inputs);
 	if (run->failed || run->outlets.failures)
 		return RUN_ERROR;
-	if (run->partial)
-		return RUN_PARTIAL;
 	if (run->cli->fail_on && run->gravest && run->gravest <= run->cli->fail_on)
-		return RUN_FINDING;
-	return RUN_OK;
+		return RUN_FINDING; /* found is found, also in half an input */
+	return run->partial ? RUN_PARTIAL : RUN_OK;
 }
 
 int run_exit_of(int code)

@@ -221,6 +221,11 @@ def findings_and_exit_codes(c):
     for level in ("low", "medium", "high"):
         c.records(*lab, "--fail-on", level, code=10)
     c.records("-r", "lab.pcapng", "--fail-on", "low", code=0)
+    whole = (c.folder / "lab.pcapng").read_bytes()
+    (c.folder / "cut.pcapng").write_bytes(whole[:-7])
+    cut = ["-r", "cut.pcapng", "--endpoint", c.events]
+    c.records(*cut, code=3)
+    c.records(*cut, "--fail-on", "high", code=10)
     big = ["-r", CAPTURES / "dropbox_put_50mb.pcapng.zst"]
     alert = [r for r in c.records(*big, code=0) if r["event_type"] == "alert"]
     equal("severity of the upload without an owner", [a["alert"]["severity"] for a in alert], [2])

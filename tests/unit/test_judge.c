@@ -568,6 +568,56 @@ static void finish__address_only__low_severity_and_no_1002(void **state)
 	scene_free(sc);
 }
 
+/* DNS gave one address to two names of one service: neither is told as the one. */
+static void finish__two_names_by_dns__the_sentence_names_both(void **state)
+{
+	(void)state;
+	struct scene *sc = scene_new();
+	scene_begin(sc, NULL);
+	struct scene_flow fl = scene_tls(1, put_host, T0, 12 * MIB, 400);
+	fl.f.name_source = FACTS_NAME_DNS_ANSWER;
+	fl.f.name_candidates[0] = get_host;
+	fl.f.name_candidates[1] = put_host;
+	fl.f.n_name_candidates = 2;
+	fl.owner = scene_process("backup.exe", 9, 'A');
+	scene_tell(sc, &fl);
+	judge_finish(sc->judge);
+	assert_int_equal(sc->n_found, 1);
+	assert_non_null(strstr(sc->found[0].sentence,
+			       "by DNS one of 2 names (sacyberrange00.blob.core.windows.net, "
+			       "sacyberrangedanger.blob.core.windows.net)"));
+	scene_free(sc);
+}
+
+/* The connection is kept alive: opened long before the archive, its upload comes in a later minute. */
+static void finish__upload_after_a_pause__archive_before_the_burst_counts(void **state)
+{
+	(void)state;
+	const uint64_t minute = T0 / MIN_NS * MIN_NS;
+	static const struct {
+		int64_t archive_s; /* from the minute of the burst */
+		bool fires;
+	} cases[] = {{-601, false}, {-600, true}, {-5, true}, {20, true}, {61, false}};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct scene *sc = scene_new();
+		scene_begin(sc, NULL);
+		with_archive(sc, 9, (uint64_t)((int64_t)minute + cases[i].archive_s * (int64_t)S_NS), ATTRIB_CHILD);
+		struct scene_flow fl = scene_tls(1, put_host, minute - 1500 * S_NS, 0, 400);
+		scene_minute(&fl, minute - 1500 * S_NS, 600);
+		scene_minute(&fl, minute - 60 * S_NS, 200);
+		scene_minute(&fl, minute, 40000);
+		scene_minute(&fl, minute + 60 * S_NS, 90000); /* the fullest, but no beginning */
+		scene_minute(&fl, minute + 120 * S_NS, 80000);
+		fl.owner = scene_process("backup.exe", 9, 'A');
+		scene_tell(sc, &fl);
+		judge_finish(sc->judge);
+		assert_int_equal(sc->n_found, cases[i].fires);
+		if (cases[i].archive_s == 20)
+			assert_non_null(strstr(sc->found[0].sentence, ", less than a minute after 7z.exe, its child, created"));
+		scene_free(sc);
+	}
+}
+
 static void classify__names__decide_before_addresses(void **state)
 {
 	(void)state;
@@ -648,6 +698,8 @@ int main(void)
 	    cmocka_unit_test(finish__public_address_uploads__finding),
 	    cmocka_unit_test(finish__process_uploads_to_two_accounts__neither_told_as_download),
 	    cmocka_unit_test(finish__address_only__low_severity_and_no_1002),
+	    cmocka_unit_test(finish__two_names_by_dns__the_sentence_names_both),
+	    cmocka_unit_test(finish__upload_after_a_pause__archive_before_the_burst_counts),
 	    cmocka_unit_test(classify__names__decide_before_addresses),
 	    cmocka_unit_test(classify__direction__at_the_edges),
 	};
