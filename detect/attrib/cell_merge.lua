@@ -31,11 +31,21 @@ local function touch(f)
 	if f.ver > 0 then roll(f, -1) end
 end
 
+-- Flows whose owner may have changed: those that begin near t, nil: all of the cell's. A port with thousands of flows has them looked
+-- at again by the dozen, not all for each event.
 local stale = {}
-local function touch_cell(cell)
-	if cell.stale then return end
-	cell.stale = true
-	stale[#stale + 1] = cell
+local function touch_cell(cell, t)
+	if not cell.stale then
+		cell.stale = true
+		cell.from, cell.to = t or 0, t or 0
+		stale[#stale + 1] = cell
+	end
+	cell.all = cell.all or not t
+	if t then cell.from, cell.to = math.min(cell.from, t), math.max(cell.to, t) end
+end
+
+local function may_change(f, cell)
+	return cell.all or f.touched or f.midstream or (f.start >= cell.from - 2 * EDGE and f.start <= cell.to + 2 * EDGE)
 end
 
 -- Merge ---------------------------------------------------------------------------------------------------------------------
@@ -76,10 +86,11 @@ local function merge_event(bucket, sub, field, record, pos)
 	local cell = cell_at(bucket, sub, field)
 	local e = read_event(record, pos, bucket, false)
 	if not add_event(cell, e) then return end
-	touch_cell(cell)
+	local near = not e.found and #cell.events < MAX_EVENTS and e.t or nil
+	touch_cell(cell, near)
 	local after = e.t - bucket * BUCKET
-	if after < EDGE then touch_cell(cell_at(bucket - 1, sub, field)) end
-	if after + EDGE >= BUCKET then touch_cell(cell_at(bucket + 1, sub, field)) end
+	if after < EDGE then touch_cell(cell_at(bucket - 1, sub, field), near) end
+	if after + EDGE >= BUCKET then touch_cell(cell_at(bucket + 1, sub, field), near) end
 	if e.found then
 		for i = 1, look_back do
 			local earlier = cell_at(bucket - i, sub, field)
@@ -184,11 +195,11 @@ local function touch_uses(f, new)
 	local home = f.cell
 	local base = cell_at(home.bucket, home.sub, evidence_field(home))
 	local after = new.start - home.bucket * BUCKET
-	if after < 2 * EDGE then touch_cell(cell_at(home.bucket - 1, base.sub, base.field)) end
-	if after + 2 * EDGE >= BUCKET then touch_cell(cell_at(home.bucket + 1, base.sub, base.field)) end
+	if after < 2 * EDGE then touch_cell(cell_at(home.bucket - 1, base.sub, base.field), new.start) end
+	if after + 2 * EDGE >= BUCKET then touch_cell(cell_at(home.bucket + 1, base.sub, base.field), new.start) end
 	if base == home then return end -- touched anyway
 	for i = 1, #base.events do
-		if base.events[i].remote == new.remote then return touch_cell(base) end
+		if base.events[i].remote == new.remote then return touch_cell(base, new.start) end
 	end
 end
 
@@ -225,7 +236,7 @@ local function merge_flow(bucket, sub, field, record, pos)
 	end
 	if #home.flows > 1 then table.sort(home.flows, flow_before) end
 	change(home)
-	touch_cell(home)
+	touch_cell(home, new.start)
 	if f.fresh and f.midstream then
 		local base = evidence_field(home)
 		for i = 1, look_back do watch(cell_at(home.bucket - i, sub, base), i) end
@@ -320,7 +331,9 @@ end
 
 for i = 1, #stale do
 	local cell = stale[i]
-	for j = 1, #cell.flows do settle(cell.flows[j]) end
+	for j = 1, #cell.flows do
+		if may_change(cell.flows[j], cell) then settle(cell.flows[j]) end
+	end
 	if is_full(cell) then settle_more(cell) end
 end
 for i = 1, #touched do roll(touched[i], 1) end

@@ -123,6 +123,29 @@ local function inferred(list, key, cause)
 	return {grade = 'C', key = key, cause = cause, list = list, processes = processes}
 end
 
+-- A full cell keeps a sample of its events, so the nearest may be one that was turned away: there an owner is whom all of the sample
+-- names, and a sample of several names nobody. One pass: a port with thousands of flows comes here for each of them.
+local function of_sample(f, events)
+	local any, nearest, processes = false, {}, {}
+	for i = 1, #events do any = any or events[i].mine end
+	for i = 1, #events do
+		local e = events[i]
+		if e.mine or not any then
+			local d, known = math.abs(e.t - f.start), nearest[e.p]
+			if not known then
+				known = {d = d, e = e}
+				nearest[e.p] = known
+				processes[#processes + 1] = known
+			elseif d < known.d or (d == known.d and e.id < known.e.id) then
+				known.d, known.e = d, e
+			end
+		end
+	end
+	table.sort(processes, nearer)
+	if #processes > 1 then return ambiguous(processes, any and KEY_5TUPLE or KEY_IP_PORT) end
+	return nil, any and inferred(processes, KEY_5TUPLE, CAUSE_APART) or nil
+end
+
 local function by_5tuple(f, events, cell)
 	local list, doubtful, calibrated = {}, false, false
 	for i = 1, #events do
@@ -222,9 +245,9 @@ local function events_of(f, cell)
 	if after >= EDGE and after + EDGE < BUCKET and not f.midstream and #cell.watch == 0 and cell.kind == 'p' then
 		local list = cell.events -- the common case: nothing but the cell itself
 		for i = 1, #list do list[i].mine = list[i].remote == f.remote end
-		return list
+		return list, #list >= MAX_EVENTS
 	end
-	local list, n, field, bucket = {}, 0, evidence_field(cell), cell.bucket
+	local list, n, field, bucket, full = {}, 0, evidence_field(cell), cell.bucket, false
 	local buckets, added = {bucket}, {[bucket] = true}
 	local function want(b)
 		if not added[b] then
@@ -239,6 +262,7 @@ local function events_of(f, cell)
 	if f.midstream then for i = 1, look_back do want(bucket - i) end end
 	for i = 1, #buckets do
 		local from = cell_at(buckets[i], cell.sub, field)
+		full = full or #from.events >= MAX_EVENTS
 		for j = 1, #from.events do
 			local e = from.events[j]
 			e.mine = cell.kind == 's' or e.remote == f.remote
@@ -248,7 +272,7 @@ local function events_of(f, cell)
 			end
 		end
 	end
-	return list
+	return list, full
 end
 
 -- The sub-hash of a destination's field: the sum of its bytes (cell.c does the same).
@@ -274,8 +298,9 @@ end
 local UNKNOWN = {grade = 'U', key = 0, cause = CAUSE_NONE, list = {}, processes = {}}
 
 local function resolve(f, cell)
-	local events = events_of(f, cell)
+	local events, full = events_of(f, cell)
 	if #events == 0 and not f.seek then return UNKNOWN end
-	return by_5tuple(f, events, cell) or by_scan(f, events) or by_port(f, events, cell) or
-		f.seek and by_destination(f, destination_events(f, cell)) or UNKNOWN
+	local several, one
+	if full then several, one = of_sample(f, events) end
+	return several or by_5tuple(f, events, cell) or by_scan(f, events) or by_port(f, events, cell) or one or f.seek and by_destination(f, destination_events(f, cell)) or UNKNOWN
 end

@@ -245,6 +245,40 @@ def run(r, sha, seed, plain=False):
     return len(world.flows), len(world.events) + len(world.reports)
 
 
+def hot_key(r, sha, processes, flows, events):
+    """More events on one 5-tuple than a cell keeps: which of them are turned away decides nothing. Returns the flows' (grade, cause)."""
+    r("FLUSHALL")
+    rng, seq, s = random.Random(7), 0, jw.S
+    common = {"ip": bytes([10, 0, 0, 1]), "lport": 443, "remote": (bytes([20, 0, 0, 1]), 50000), "proto": 6}
+    made = []
+    for i in range(flows):
+        start = jw.BASE + i * 1500 * s // flows
+        made.append(jw.Flow(side=0, service=0, taps=[(1, i + 1, start, start + s, False, [(start // (300 * s), 10, 10)])], **common))
+    records = [pack_flow(f, f.taps[0], f.taps[0][5]) for f in made]
+    records += [pack_event(jw.Event(p=struct.pack(">Q", 1 + i % processes), id=struct.pack(">I", rng.getrandbits(32)),
+                                    t=jw.BASE + i * 1500 * s // events, cal=True, **common)) for i in range(events)]
+    while records:
+        seq += 1
+        r("EVALSHA", sha, 1, "leaktap:{%s}:hw:s1" % TAG, seq, "", 7200, 172800, 100000, *records[:32])
+        records = records[32:]
+    latest = {}
+    for _, fields in r("XRANGE", "leaktap:{%s}:out" % TAG, "-", "+"):
+        for _, fid, _, _, grade, _, cause, *_ in unpack_changes(fields[1]):
+            latest[fid] = (grade, cause)
+    return set(latest.values())
+
+
+def hot_keys(r, sha):
+    began = time.time()
+    if hot_key(r, sha, 2, 50, 4000) != {("D", 13)}:
+        raise Mismatch("a full cell of two processes: not all of its flows are ambiguous")
+    got = hot_key(r, sha, 1, 50, 4000)
+    if not got <= {("A", 0), ("B", 9), ("C", 9)}:
+        raise Mismatch("a full cell of one process: %s" % got)
+    if time.time() - began > 30:
+        raise Mismatch("full cells: %.0f s" % (time.time() - began))
+
+
 # Each must be caught. Text in the script -> text of the mutant; the first five as page "join" names them.
 MUTANTS = {
     "neighbour bucket not read at an edge": [("if f.start + EDGE >= (bucket + 1) * BUCKET then want(bucket + 1) end", ""),
@@ -277,7 +311,7 @@ MUTANTS = {
                                          "elseif e.t <= f.start and f.start - e.t <= lifetime and not stopped(f, e) then")],
     "inferred without an earlier connection": [("or earlier and inferred", "or inferred")],
     "a new flow does not move its neighbours' events": [(
-        "if after < 2 * EDGE then touch_cell(cell_at(home.bucket - 1, base.sub, base.field)) end", "")],
+        "if after < 2 * EDGE then touch_cell(cell_at(home.bucket - 1, base.sub, base.field), new.start) end", "")],
 }
 
 
@@ -306,6 +340,7 @@ def main():
     server = Server()
     try:
         r, flows, events, began = server.r, 0, 0, time.time()
+        hot_keys(r, r("SCRIPT", "LOAD", script_text()))
         for small in (False, True):
             sha = r("SCRIPT", "LOAD", script_text(small=small))
             for seed in range(args.first, args.first + args.seeds):
@@ -318,6 +353,13 @@ def main():
         print("%d worlds, %d flows, %d events: the script and the oracle agree (%.1f s)" % (2 * args.seeds, flows, events,
                                                                                         time.time() - began))
         survived = 0
+        if args.mutants:
+            try:
+                hot_keys(r, r("SCRIPT", "LOAD", script_text([("if full then several, one = of_sample(f, events) end", "")])))
+                survived += 1
+                print("mutant a full cell's sample taken for all SURVIVED")
+            except Mismatch:
+                print("mutant a full cell's sample taken for all caught")
         for name, change in MUTANTS.items() if args.mutants else []:
             sha, caught = r("SCRIPT", "LOAD", script_text(change)), None
             for seed in range(args.first, args.first + 4 * args.seeds):
