@@ -17,6 +17,8 @@ struct tree_live {
 struct tree_join {
 	uint64_t *floor_bytes;
 	uint32_t *grace_s, *cell_ttl_s;
+	char **pools;
+	uint32_t n_pools;
 };
 struct tree_catalogue {
 	bool *known;
@@ -57,6 +59,7 @@ static const cyaml_schema_field_t live_fields[] = {
 };
 static const cyaml_schema_field_t join_fields[] = {
 	UINT(struct tree_join, floor_bytes), UINT(struct tree_join, grace_s), UINT(struct tree_join, cell_ttl_s),
+	CYAML_FIELD_SEQUENCE_COUNT("pools", OPT_PTR, struct tree_join, pools, n_pools, &text_entry, 0, 65536),
 	CYAML_FIELD_END,
 };
 static const cyaml_schema_field_t catalogue_fields[] = {
@@ -208,6 +211,28 @@ static void take_tree(struct config *cf, const struct tree *t)
 	}
 }
 
+static int take_pools(struct config *cf, const struct tree_join *t, const char *path, struct err *err)
+{
+	for (uint32_t i = 0; i < t->n_pools; i++) {
+		struct prefix p = {0};
+		if (!prefix_parse(&p, t->pools[i]))
+			return err_set(err, LT_ECONF, "%s: join.pools: \"%.60s\" is no address and no prefix", path, t->pools[i]);
+		p.value = 0;
+		int r = prefixes_add(&cf->pools, &p);
+		if (r)
+			return err_set(err, r, "%s: out of memory", path);
+	}
+	prefixes_seal(&cf->pools);
+	return 0;
+}
+
+bool config_is_pool(const void *config, const struct facts_addr *addr)
+{
+	const struct config *cf = config;
+	uint32_t value;
+	return cf->pools.n && prefixes_find(&cf->pools, addr, &value);
+}
+
 static int check(const struct config *cf, const char *path, struct err *err)
 {
 	if (cf->zone > 255)
@@ -238,6 +263,8 @@ int config_load(struct config *ret_config, const char *path, struct err *err)
 		if (tree) /* an empty file has none */
 			take_tree(&cf, tree);
 		int r = check(&cf, path, err);
+		if (!r && tree && tree->join)
+			r = take_pools(&cf, tree->join, path, err);
 		if (r) {
 			config_done(&cf);
 			return r;
@@ -254,4 +281,5 @@ void config_done(struct config *config)
 	if (config->tree)
 		cyaml_free(&yc, &tree_schema, config->tree, 0);
 	config->tree = NULL;
+	prefixes_free(&config->pools);
 }

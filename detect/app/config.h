@@ -7,6 +7,7 @@
 
 #include "capture/base/err.h"
 #include "detect/judge.h"
+#include "detect/prefix.h"
 
 /* Strings are owned by the config. Every value is set, by the file or by default. */
 struct config {
@@ -22,6 +23,7 @@ struct config {
 
 	uint64_t join_floor_bytes;
 	uint32_t grace_s, cell_ttl_s;
+	struct prefixes pools; /* NAT, proxies, VPN */
 
 	bool catalogue_known;
 	const char *const *catalogue_files;
@@ -38,6 +40,7 @@ struct config {
 
 /* path NULL: defaults only. 0, or LT_ECONF / negative errno with err naming file, line and key. */
 int config_load(struct config *ret_config, const char *path, struct err *err);
+bool config_is_pool(const void *config, const struct facts_addr *addr); /* one of pools? */
 void config_done(struct config *config);
 
 #endif

@@ -247,6 +247,8 @@ static void print_summary(struct ingest *in)
 	struct attrib_stats as;
 	attrib_stats(in->attrib, &as);
 	fprintf(stderr, "events    %" PRIu64 " read, %" PRIu64 " of connections", events_read(in), as.events_joinable);
+	if (as.events_unjoinable)
+		fprintf(stderr, ", %" PRIu64 " without a local address and port: nothing to join them by", as.events_unjoinable);
 	for (size_t r = 0; r < EVPARSE_REASON_COUNT; r++)
 		if (st->rejected[r])
 			fprintf(stderr, ", %" PRIu64 " refused: %s", st->rejected[r], evparse_reason_names[r]);

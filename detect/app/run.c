@@ -151,6 +151,10 @@ static int open_attrib(struct run *run, bool live, struct err *err)
 	struct attrib_conf ac = {.redis = run->cli->redis ? &url : NULL, .live = live,
 				 .grace_ns = run->config.grace_s * CLOCK_NS_PER_S, .cell_ttl_s = run->config.cell_ttl_s,
 				 .zone = (uint8_t)run->config.zone, .sensor = run->config.sensor};
+	if (run->config.pools.n) {
+		ac.is_pool = config_is_pool;
+		ac.is_pool_ctx = &run->config;
+	}
 	char spool[1024];
 	if (live && run->cli->redis && state_given()) {
 		int r = state_path(spool, sizeof spool, "join", run->config.sensor, err);

@@ -59,6 +59,9 @@ static void print_join(const struct sink_stats *st)
 	for (int r = 0; r < EVPARSE_REASON_COUNT; r++)
 		if (st->events.rejected[r])
 			fprintf(stderr, ", %" PRIu64 " refused: %s", st->events.rejected[r], evparse_reason_names[r]);
+	if (st->attrib.events_unjoinable)
+		fprintf(stderr, ", %" PRIu64 " of connections without a local address and port: nothing to join them by",
+			st->attrib.events_unjoinable);
 	fputc('\n', stderr);
 }
 

@@ -80,6 +80,8 @@ int attrib_new(struct attrib **ret_at, const struct attrib_conf *conf, struct er
 	const char *sensor = conf->sensor ? conf->sensor : "leaktap";
 	at->live = conf->live;
 	at->zone = conf->zone;
+	at->is_pool = conf->is_pool;
+	at->is_pool_ctx = conf->is_pool_ctx;
 	at->grace_ns = conf->grace_ns ? conf->grace_ns : DEFAULT_GRACE_NS;
 	at->source_id = (uint16_t)hash_bytes(HASH_KEY_FIXED, sensor, strlen(sensor));
 	int rc = make_tables(at, conf);
@@ -117,7 +119,10 @@ int attrib_event(struct attrib *at, const struct procevent *ev)
 	if (!device)
 		return 0;
 	visibility_mark(at->visibility, identity_device(at->identity, device), ev->clock, ev->time_ns / 1000);
-	at->stats.events_joinable += evlog_joinable(ev);
+	bool joinable = evlog_joinable(ev), connection = ev->kind == PROCEVENT_CONNECT || ev->kind == PROCEVENT_ACCEPT ||
+							  ev->kind == PROCEVENT_FOUND || ev->kind == PROCEVENT_AGGREGATED;
+	at->stats.events_joinable += joinable;
+	at->stats.events_unjoinable += connection && !joinable;
 	return at->live ? attrib_live_event(at, ev, device) : evlog_add(&at->log, ev, device);
 }
 
@@ -215,6 +220,21 @@ uint8_t attrib_cause(struct attrib *at, uint32_t device, uint64_t start_us, uint
 	if (midstream)
 		return OWNER_CAUSE_CONNECT_BEFORE_CAPTURE;
 	return heard(at, device, start_us, end_us) ? OWNER_CAUSE_NO_EVENT : OWNER_CAUSE_ENDPOINT_SILENT;
+}
+
+unsigned attrib_pools(const struct attrib *at, const struct facts_addr *own, const struct facts_addr *peer)
+{
+	if (!at->is_pool)
+		return 0;
+	return (at->is_pool(at->is_pool_ctx, own) ? ATTRIB_POOL_OWN : 0u) | (at->is_pool(at->is_pool_ctx, peer) ? ATTRIB_POOL_PEER : 0u);
+}
+
+void attrib_cap(unsigned pools, struct owner *o)
+{
+	if (o->outcome != OWNER_ATTRIBUTED || !(pools & ATTRIB_POOL_OWN) || o->grade > 'B')
+		return;
+	o->grade = 'C';
+	o->cause = OWNER_CAUSE_NAT_OR_PROXY;
 }
 
 static void fill_process(struct attrib *at, uint64_t principal, struct owner_process *ret)

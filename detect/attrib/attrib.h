@@ -24,6 +24,9 @@ struct attrib_conf {
 	uint64_t grace_ns;          /* live: before "late" turns into no_event; 0 = 15 min */
 	uint64_t cell_ttl_s;        /* 0 = 7200, at most 86400 */
 	uint8_t zone;
+	/* Declared addresses of NAT, proxies and VPN pools, each of which stands for several machines; NULL: none. */
+	bool (*is_pool)(const void *ctx, const struct facts_addr *addr);
+	const void *is_pool_ctx;
 	const char *sensor;         /* name of this source in Redis */
 	const char *spool;          /* live, with redis: directory where flows and events wait for Redis, also over a restart; NULL: in memory */
 	size_t max_processes;       /* 0 = 1,048,576; least recently used out, counted */
@@ -63,6 +66,7 @@ struct attrib_clock {
 };
 
 struct attrib_stats {
+	uint64_t events_unjoinable; /* of connections, but without the local address and port that a join needs */
 	uint64_t events, events_joinable, events_duplicate, flows, batches, bytes_shipped;
 	uint64_t sides[3][6]; /* [owner_outcome][grade A..D,U = 0..4] */
 	uint64_t cell_overflow, processes_evicted, devices_evicted, redis_errors, reconnects;

@@ -341,17 +341,20 @@ static void tell(struct attrib *at, const struct flow *f, const struct cell_chan
 	struct owner owner;
 	const struct facts_addr *own = f ? c->side == ATTRIB_INITIATOR ? &f->last.src : &f->last.dst : NULL;
 	uint32_t device = own ? identity_at(at->identity, own, f->last.start_ns / 1000) : 0;
+	unsigned pools = f ? attrib_pools(at, own, c->side == ATTRIB_INITIATOR ? &f->last.dst : &f->last.src) : 0;
 	attrib_owner_of(at, c, &owner);
+	attrib_cap(pools, &owner);
 	if (own)
 		attrib_check_device(at, device, identity_shared(at->identity, own, f->last.start_ns / 1000), c->key, &owner);
 	if (owner.outcome != OWNER_UNATTRIBUTED) {
 		quote(lv, c, &owner);
 	} else {
 		over |= c->grade != 'U'; /* taken back: waiting brings nothing */
-		if (!device)
+		if (!device && (c->side == ATTRIB_RESPONDER || !(pools & ATTRIB_POOL_OWN)))
 			return;
-		owner.cause = over ? attrib_cause(at, device, f->last.start_ns / 1000, f->last.end_ns / 1000, f->last.midstream)
-				   : OWNER_CAUSE_LATE;
+		owner.cause = !over   ? OWNER_CAUSE_LATE
+			      : pools ? OWNER_CAUSE_NAT_OR_PROXY
+				      : attrib_cause(at, device, f->last.start_ns / 1000, f->last.end_ns / 1000, f->last.midstream);
 	}
 	static const char grades[] = "ABCDU";
 	at->stats.sides[owner.outcome][strchr(grades, owner.grade) - grades]++;
@@ -400,12 +403,13 @@ static void end_grace(struct attrib *at, struct flow *f)
 	f->due_ns = 0;
 	for (unsigned side = 0; side < ATTRIB_SIDES; side++) {
 		const struct facts_addr *own = side == ATTRIB_INITIATOR ? &f->last.src : &f->last.dst;
-		if (f->grade[side] != 'U' || !identity_at(at->identity, own, f->last.start_ns / 1000))
+		bool pool = attrib_pools(at, own, own), reports = identity_at(at->identity, own, f->last.start_ns / 1000);
+		if (f->grade[side] != 'U' || (!reports && (!pool || side == ATTRIB_RESPONDER)))
 			continue;
 		struct cell_change c = {.flow_id = f->last.flow_id, .start_us = f->last.start_ns / 1000, .version = f->told[side],
 					.side = (uint8_t)side, .grade = 'U'};
 		tell(at, f, &c, true);
-		if (f->last.midstream || identity_shared(at->identity, own, f->last.start_ns / 1000))
+		if (f->last.midstream || pool || identity_shared(at->identity, own, f->last.start_ns / 1000))
 			continue;
 		attrib_spread(at->flow, &f->last, at->zone);
 		ship_flow(at, at->flow, side, true);

@@ -116,7 +116,7 @@ static int ship_events(struct attrib *at, const struct keys *wanted, bool destin
 static bool seeks(const struct attrib *at, const struct verdict *v, unsigned side)
 {
 	struct cell_change c;
-	if (!v || !v->device[side] || v->shared[side] || v->midstream)
+	if (!v || !v->device[side] || v->shared[side] || v->midstream || v->pools[side] & ATTRIB_POOL_OWN)
 		return false; /* of a shared address no device's other connections speak */
 	verdicts_owner(at->verdicts, v, side, &c);
 	return c.grade == 'U';
@@ -175,6 +175,7 @@ static int note_flow(struct attrib *at, const struct spill_flow *f, struct keys 
 	for (unsigned side = 0; side < ATTRIB_SIDES && rc == 0; side++) {
 		struct cell_tuple t = attrib_tuple(f, side);
 		v->device[side] = identity_at(at->identity, &t.local, f->start_us);
+		v->pools[side] = (uint8_t)attrib_pools(at, &t.local, &t.remote);
 		v->shared[side] = identity_shared(at->identity, &t.local, f->start_us);
 		if (v->device[side])
 			rc = keys_add(wanted, cell_hash(&t));
@@ -296,15 +297,22 @@ bool attrib_owner(struct attrib *at, uint64_t flow_id, enum attrib_side side, st
 {
 	const struct verdict *v = at->verdicts && at->settled ? verdicts_get(at->verdicts, flow_id) : NULL;
 	struct cell_change c;
-	if (!v || !v->device[side])
+	if (!v)
 		return false;
+	if (!v->device[side]) {
+		if (side != ATTRIB_INITIATOR || !(v->pools[side] & ATTRIB_POOL_OWN))
+			return false;
+		owner_none(ret, OWNER_CAUSE_NAT_OR_PROXY); /* nobody reports from a pool's own address, and that is why */
+		return true;
+	}
 	verdicts_owner(at->verdicts, v, side, &c);
 	attrib_owner_of(at, &c, ret);
 	attrib_check_device(at, v->device[side], v->shared[side], c.key, ret);
 	if (ret->outcome != OWNER_UNATTRIBUTED)
 		fill_evidence(at, &c, ret);
+	attrib_cap(v->pools[side], ret);
 	if (ret->outcome == OWNER_UNATTRIBUTED)
-		ret->cause = attrib_cause(at, v->device[side], v->start_us, v->end_us, v->midstream);
+		ret->cause = v->pools[side] ? OWNER_CAUSE_NAT_OR_PROXY : attrib_cause(at, v->device[side], v->start_us, v->end_us, v->midstream);
 	return true;
 }
 

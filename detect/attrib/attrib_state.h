@@ -23,6 +23,8 @@ struct attrib_share;
 struct attrib {
 	bool live, settled;
 	uint8_t zone;
+	bool (*is_pool)(const void *ctx, const struct facts_addr *addr);
+	const void *is_pool_ctx;
 	uint16_t source_id;
 	uint64_t grace_ns;
 	struct redis_url url;
@@ -53,6 +55,10 @@ void attrib_spread(struct spill_flow *ret, const struct attrib_flow *flow, uint8
 /* The tuple seen from one side. */
 struct cell_tuple attrib_tuple(const struct spill_flow *flow, enum attrib_side side);
 uint64_t attrib_tuple_hash(const struct facts_addr *local, const struct facts_addr *remote, uint8_t proto);
+/* Is the side's own address, or the other's, a declared pool's? attrib_cap weakens an owner at such an address to grade C. */
+enum attrib_pool { ATTRIB_POOL_OWN = 1, ATTRIB_POOL_PEER = 2 };
+unsigned attrib_pools(const struct attrib *at, const struct facts_addr *own, const struct facts_addr *peer);
+void attrib_cap(unsigned pools, struct owner *o);
 /* Why nobody owns a flow of a device we hear from. */
 uint8_t attrib_cause(struct attrib *at, uint32_t device, uint64_t start_us, uint64_t end_us, bool midstream);
 /* Devices are unified, and with them what they told. */

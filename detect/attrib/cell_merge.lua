@@ -198,6 +198,7 @@ local function touch_uses(f, new)
 	if after < 2 * EDGE then touch_cell(cell_at(home.bucket - 1, base.sub, base.field), new.start) end
 	if after + 2 * EDGE >= BUCKET then touch_cell(cell_at(home.bucket + 1, base.sub, base.field), new.start) end
 	if base == home then return end -- touched anyway
+	if after < 2 * EDGE or after + 2 * EDGE >= BUCKET then return touch_cell(base, new.start) end -- the event may lie next door
 	for i = 1, #base.events do
 		if base.events[i].remote == new.remote then return touch_cell(base, new.start) end
 	end

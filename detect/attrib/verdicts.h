@@ -13,6 +13,7 @@ struct verdict {
 	uint32_t device[2]; /* of each side, 0: unknown, that side is not joined */
 	uint32_t words[2];  /* the owner's place, 0: nobody */
 	bool midstream;
+	uint8_t pools[2];   /* enum attrib_pool of each side */
 	bool shared[2];     /* the side's address is used by several devices in turns */
 };
 

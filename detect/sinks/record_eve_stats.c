@@ -94,6 +94,7 @@ static void put_join(struct jsonout *j, const struct sink_stats *st)
 		if (js->bytes_by_cause[c][0] || js->bytes_by_cause[c][1])
 			put_pair(j, owner_cause_names[c], js->bytes_by_cause[c]);
 	jsonout_close(j);
+	jsonout_u64(j, "events_unjoinable", st->attrib.events_unjoinable);
 	jsonout_u64(j, "cell_overflow", st->attrib.cell_overflow);
 	jsonout_u64(j, "processes_evicted", st->attrib.processes_evicted);
 	jsonout_u64(j, "devices_evicted", st->attrib.devices_evicted);

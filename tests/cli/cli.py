@@ -235,6 +235,27 @@ def findings_and_exit_codes(c):
     c.records(*telemetry, "--fail-on", "low", code=0)
 
 
+def events_without_an_address(c):
+    header, row = NO_ZONE.splitlines()
+    bare = row.replace(",10.20.4.17,52178,", ",,,")
+    c.write("bare.csv", "\n".join([header, row, bare, bare, ""]))
+    argv = ["-r", "lab.pcapng", "--endpoint", "bare.csv", "--tz", "UTC"]
+    done = c.run(*argv)
+    equal("unjoinable rows are said", b"2 of connections without a local address and port" in done.stderr, True)
+    stats = [r for r in c.records(*argv) if r["event_type"] == "stats"][-1]
+    equal("events that nothing can be joined by", stats["leaktap"]["join"]["events_unjoinable"], 2)
+
+
+def declared_pool(c):
+    c.refused(["-T", "-c", c.write("pool.yaml", "join:\n  pools: [10.20.0.0/99]\n")], 2, r"pool\.yaml: join\.pools: .10\.20\.0\.0/99. is no")
+    c.write("pool.yaml", "join:\n  pools: [10.20.4.0/24]\n")
+    c.write("bare.csv", NO_ZONE)
+    rows = c.records("-c", "pool.yaml", "-r", "lab.pcapng", "--endpoint", "bare.csv", "--tz", "UTC", "--join", "all")
+    inside = [r["leaktap"] for r in rows if r["event_type"] == "flow" and r["src_ip"].startswith("10.20.4.")]
+    equal("flows of the pool", {(o["outcome"], o.get("cause")) for o in inside if o["outcome"] != "attributed"}, {("unattributed", "nat_or_proxy")})
+    equal("their grades", {o["grade"] for o in inside} <= {"C", "U"}, True)
+
+
 def events_without_zone(c):
     c.write("export.csv", NO_ZONE)
     c.refused(["-r", "lab.pcapng", "--endpoint", "export.csv"], 2, r"export\.csv:2: .*--tz")
@@ -338,7 +359,7 @@ def same_inputs_same_bytes(c):
 
 
 CASES = [usage, inputs_that_are_none, configuration, alone, ways_in, cut_short, what_is_recorded, findings_and_exit_codes,
-         events_without_zone, malformed_events, lists, hunt, no_permission, same_inputs_same_bytes]
+         events_without_zone, events_without_an_address, declared_pool, malformed_events, lists, hunt, no_permission, same_inputs_same_bytes]
 
 
 def main():

@@ -188,6 +188,81 @@ static void owner__two_devices_one_address__the_5tuple_or_nobody(void **state)
 	attrib_free(at);
 }
 
+static bool is_pool(const void *ctx, const struct facts_addr *a)
+{
+	(void)ctx;
+	return a->family == 4 && a->ip[0] == 10 && a->ip[1] == 99;
+}
+
+/* A declared address stands for many machines: silence there has that cause, and an owner is grade C at best. */
+static void owner__declared_pool__nat_or_proxy_and_grade_c_at_best(void **state)
+{
+	(void)state;
+	struct err err = {0};
+	attrib_free(start(false)); /* skips without a server */
+	struct attrib *at;
+	if (attrib_new(&at, &(struct attrib_conf){.sensor = "unit", .is_pool = is_pool}, &err))
+		fail_msg("%s", err.text);
+	struct attrib_flow f[4];
+	for (unsigned i = 0; i < 4; i++)
+		f[i] = flow(1 + i, T0 + i * 100 * SEC, (uint16_t)(50000 + i), BLOB);
+	f[0].src = f[1].src = addr(10, 99, 0, 1, 50000);
+	f[1].src.port = 50001;
+	f[2].dst = addr(10, 99, 0, 9, 3128); /* to the proxy: named by its own 5-tuple, or not at all */
+	f[3].dst = addr(10, 99, 0, 9, 3128);
+	struct procevent e = connect_event(T0 + 100 * SEC, 50001, BLOB), p = connect_event(T0 + 200 * SEC, 50002, addr(10, 99, 0, 9, 3128));
+	e.local = f[1].src;
+	attrib_event(at, &p);
+	for (unsigned i = 0; i < 4; i++)
+		attrib_flow(at, &f[i]);
+	attrib_event(at, &e);
+	struct attrib_flow nobody = flow(5, T0, 51000, BLOB);
+	nobody.src = addr(10, 99, 7, 7, 51000); /* no device has ever claimed it */
+	attrib_flow(at, &nobody);
+	settle(at);
+	struct owner o = owner_of(at, 1, ATTRIB_INITIATOR);
+	assert_int_equal(o.outcome, OWNER_UNATTRIBUTED);
+	assert_int_equal(o.cause, OWNER_CAUSE_NAT_OR_PROXY);
+	o = owner_of(at, 2, ATTRIB_INITIATOR);
+	assert_int_equal(o.outcome, OWNER_ATTRIBUTED);
+	assert_int_equal(o.grade, 'C');
+	assert_int_equal(o.cause, OWNER_CAUSE_NAT_OR_PROXY);
+	assert_int_equal(owner_of(at, 3, ATTRIB_INITIATOR).grade, 'B');
+	assert_int_equal(owner_of(at, 4, ATTRIB_INITIATOR).cause, OWNER_CAUSE_NAT_OR_PROXY);
+	assert_int_equal(owner_of(at, 5, ATTRIB_INITIATOR).cause, OWNER_CAUSE_NAT_OR_PROXY);
+	assert_false(attrib_owner(at, 5, ATTRIB_RESPONDER, &o));
+	attrib_free(at);
+}
+
+/* The port alone never joins: the same local port on another address, with and without the remote. */
+static void owner__same_local_port_on_another_address__nobody(void **state)
+{
+	(void)state;
+	struct attrib *at = start(false);
+	calibrate(at, 0);
+	struct attrib_flow f = flow(1, T0, 50412, BLOB);
+	f.src = addr(10, 20, 4, 18, 50412); /* a second address of the same device */
+	struct procevent claim = connect_event(T0 - 100 * SEC, 59999, BLOB), same = connect_event(T0, 50412, BLOB), bare = connect_event(T0, 50412, (struct facts_addr){0}),
+			 none = connect_event(T0, 50412, BLOB), zero = connect_event(T0, 0, BLOB);
+	claim.local = addr(10, 20, 4, 18, 59999);
+	none.local = (struct facts_addr){.port = 50412};
+	zero.local = addr(10, 20, 4, 18, 0);
+	attrib_event(at, &claim);
+	attrib_event(at, &same);
+	attrib_event(at, &bare);
+	attrib_event(at, &none);
+	attrib_event(at, &zero);
+	attrib_flow(at, &f);
+	settle(at);
+	struct owner o = owner_of(at, 1, ATTRIB_INITIATOR);
+	assert_int_equal(o.outcome, OWNER_UNATTRIBUTED);
+	assert_int_equal(o.cause, OWNER_CAUSE_NO_EVENT);
+	struct attrib_stats st;
+	attrib_stats(at, &st);
+	assert_int_equal(st.events_unjoinable, 2);
+	attrib_free(at);
+}
+
 static void owner__uncalibrated__grade_b_within_its_window(void **state)
 {
 	(void)state;
@@ -588,6 +663,8 @@ int main(void)
 		cmocka_unit_test(owner__one_connect_two_uses_of_the_tuple__only_the_nearer_has_an_owner),
 		cmocka_unit_test(owner__port_went_on_to_another_remote__its_event_is_not_the_first_flows),
 		cmocka_unit_test(owner__two_devices_one_address__the_5tuple_or_nobody),
+		cmocka_unit_test(owner__declared_pool__nat_or_proxy_and_grade_c_at_best),
+		cmocka_unit_test(owner__same_local_port_on_another_address__nobody),
 		cmocka_unit_test(owner__uncalibrated__grade_b_within_its_window),
 		cmocka_unit_test(owner__two_sources_one_process__no_rivals),
 		cmocka_unit_test(owner__two_processes_within_10_s__ambiguous),
