@@ -109,7 +109,7 @@ def replay(leaktap, folder):
         equal(f"exit code ({done.stderr})", done.returncode, 0)
         lab.validate(records)
         lines = check_feed(redis, records, {"flow", "alert"})
-        wait_for("all messages on the channel", lambda: published(out) == lines, 10)
+        wait_for("all messages on the channel", lambda: published(out) == lines)
         reader.kill()
         reader.wait()
     finally:
@@ -138,7 +138,7 @@ def standstill(leaktap, folder):
         time.sleep(max(0.0, 6.0 - (time.monotonic() - began)))
         redis.process.send_signal(signal.SIGCONT)
         truth += uploads(net, 3)
-        wait_for("the feed to come back", lambda: redis.cli("XLEN", STREAM) >= len(truth), 30)
+        wait_for("the feed to come back", lambda: redis.cli("XLEN", STREAM) >= len(truth))
         records = sensor.stop()
         for t in truth:
             flow = lab.last_of(records, t["port"])

@@ -61,7 +61,7 @@ class Ingester:
 
     def stop(self, sig=signal.SIGTERM, code=0):
         self.process.send_signal(sig)
-        equal(f"exit code ({self.log.read_text()})", self.process.wait(20), code)
+        equal(f"exit code ({self.log.read_text()})", self.process.wait(lab.PATIENCE_S), code)
 
 
 def upload_from(net, port, n=10 * MIB):
@@ -206,7 +206,7 @@ def ends_by_itself(net, leaktap, redis):
 
 def second_instance(net, leaktap, redis, folder):
     twin = Ingester(net, leaktap, redis, "feeder", folder)
-    equal("exit code of a second instance", twin.process.wait(20), 75)
+    equal("exit code of a second instance", twin.process.wait(lab.PATIENCE_S), 75)
 
 
 def test(leaktap):

@@ -37,7 +37,11 @@ def need_tools(*names):
             skip(f"{name} is not installed")
 
 
-def wait_for(what, probe, seconds=30.0):
+# What a loaded machine is given for anything that should happen at once.
+PATIENCE_S = 60.0
+
+
+def wait_for(what, probe, seconds=PATIENCE_S):
     """The first true value of probe(); a test that waits in vain fails and says for what."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -139,7 +143,7 @@ class Lab:
         self.start("server", sys.executable, HERE / "receiver.py", crt, key, self.truth)
         wait_for("the receiver", lambda: self.truth.read_text().startswith("{"))
 
-    def received(self, port, seconds=60.0):
+    def received(self, port, seconds=PATIENCE_S):
         """What the receiver's kernel says of the connection from that client port."""
         def look():
             for line in self.truth.read_text().splitlines():
@@ -210,7 +214,7 @@ class Sensor:
         rows = [json.loads(line) for line in lines]
         return [r for r in rows if kind in (None, r["event_type"])]
 
-    def wait_record(self, what, kind, wanted=lambda r: True, seconds=30.0):
+    def wait_record(self, what, kind, wanted=lambda r: True, seconds=PATIENCE_S):
         """The first such record, told while the sensor runs."""
         def look():
             expect(self.process.poll() is None, f"leaktap ended with {self.process.returncode}: {self.log.read_text()}")
@@ -220,11 +224,11 @@ class Sensor:
         except AssertionError as e:
             raise AssertionError(f"{e}\n{self.log.read_text()}\n" + "\n".join(json.dumps(r) for r in self.records()[-5:]))
 
-    def stop(self, code=0, sig=signal.SIGTERM, seconds=30):
+    def stop(self, code=0, sig=signal.SIGTERM, seconds=PATIENCE_S):
         self.process.send_signal(sig)
         return self.ended(code, seconds)
 
-    def ended(self, code, seconds=30):
+    def ended(self, code, seconds=PATIENCE_S):
         try:
             got = self.process.wait(seconds)
         except subprocess.TimeoutExpired:

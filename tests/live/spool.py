@@ -48,22 +48,28 @@ def fed(sensor):
     return [line for line in text.splitlines() if json.loads(line)["event_type"] != "stats"]
 
 
-def traffic(net, seconds):
-    """Small uploads for so long; how many."""
-    n, end = 0, time.monotonic() + seconds
-    while time.monotonic() < end:
-        net.received(net.upload(70000 + 100 * n % 5000))
-        n += 1
-    return n
+def traffic(net, seconds, at_least=1):
+    """Small uploads for so long; their ports."""
+    ports, end = [], time.monotonic() + seconds
+    while time.monotonic() < end or len(ports) < at_least:
+        ports.append(net.upload(70000 + 100 * len(ports) % 5000))
+        net.received(ports[-1])
+    return ports
 
 
-def compare(redis, sensor):
+def ended(sensor, ports):
+    """The last of them is told for the last time: no traffic any more, the file is at rest."""
+    sensor.wait_record("the end of the last flow", "flow", lambda r: r.get("src_port") == ports[-1] and r["flow"]["reason"] == "fin")
+
+
+def compare(redis, sensor, ports):
     """No traffic any more: file and stream come to rest with the same lines in the same order."""
+    ended(sensor, ports)
     def same():
         got = redis.lines()
         return len(got) > 0 and got == fed(sensor)
     try:
-        wait_for("stream and file to be equal", same, 20)
+        wait_for("stream and file to be equal", same)
     except AssertionError as e:
         got, wanted = redis.lines(), fed(sensor)
         at = next((i for i, (a, b) in enumerate(zip(got, wanted)) if a != b), min(len(got), len(wanted)))
@@ -74,24 +80,18 @@ def stands_still(net, redis, sensor):
     traffic(net, 1)
     wait_for("the feed", lambda: len(redis.lines()) > 0)
     redis.process.send_signal(signal.SIGSTOP)
-    n = traffic(net, OUTAGE_S)
+    traffic(net, OUTAGE_S, at_least=5)
     redis.process.send_signal(signal.SIGCONT)
-    traffic(net, 1)
-    expect(n >= 5, "hardly any traffic: the test does not test")
-    time.sleep(3)
-    compare(redis, sensor)
+    compare(redis, sensor, traffic(net, 1))
 
 
 def dies_and_forgets(net, redis, sensor):
     """An older snapshot comes back: half of the stream and the position as it was then."""
-    traffic(net, 2)
-    time.sleep(2)
+    ended(sensor, traffic(net, 2))
     saved = len(redis.lines())
     redis.ask("SAVE")
     traffic(net, 2)
-    time.sleep(3)
-    after = len(redis.lines())
-    expect(after > saved, "nothing after the snapshot: the test does not test")
+    wait_for("lines after the snapshot", lambda: len(redis.lines()) > saved)
     redis.kill()
     for f in (redis.folder / "appendonlydir").iterdir():
         f.unlink()
@@ -101,9 +101,7 @@ def dies_and_forgets(net, redis, sensor):
     redis.process = base
     wait_for("redis-server", lambda: redis.ask("PING") == "PONG")
     expect(len(redis.lines()) >= saved > 0, "the snapshot was not loaded")
-    traffic(net, 1)
-    time.sleep(3)
-    compare(redis, sensor)
+    compare(redis, sensor, traffic(net, 1))
 
 
 def one_after_the_other(redis, killed, second):
@@ -129,15 +127,13 @@ def test(leaktap):
         step(dies_and_forgets, net, redis, sensor)
         # The server stands still, the sensor is killed: what it had told is shipped by the next one.
         redis.process.send_signal(signal.SIGSTOP)
-        traffic(net, 2)
-        time.sleep(4)
+        ended(sensor, traffic(net, 2))
         sensor.process.kill()
         sensor.process.wait()
         redis.process.send_signal(signal.SIGCONT)
         second = Sensor(net, leaktap, "tap", "to_client", "--redis", redis.url, name="two")
-        traffic(net, 1)
-        time.sleep(3)
-        stats = second.wait_record("statistics", "stats", seconds=10)
+        ended(second, traffic(net, 1))
+        stats = second.wait_record("statistics", "stats")
         equal("lost", stats["leaktap"]["feed"]["lost"], 0)
         second.stop()
         step(one_after_the_other, redis, sensor, second)

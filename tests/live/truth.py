@@ -46,7 +46,7 @@ def run(net, leaktap, iface, twice):
     for size, family, tls in plan():
         truths.append((net.received(net.upload(size, family, tls)), size, family, tls))
     last = truths[-1][0]["port"]
-    sensor.wait_record("the last flow", "flow", lambda r: r.get("src_port") == last, 60)
+    sensor.wait_record("the last flow", "flow", lambda r: r.get("src_port") == last)
     records = sensor.stop()
     equal("uploads told apart", len({t["port"] for t, *_ in truths}), len(truths))
     extra = [check(records, *row, twice) for row in truths]

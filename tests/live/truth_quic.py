@@ -144,7 +144,7 @@ def run(net, leaktap, receiver, iface, twice):
     truths = [(upload(net, receiver, *row), *row) for row in plan()]
     ports = [(peer, way[2]) for truth, _, way, _ in truths for peer in truth["in"]]
     equal("uploads told apart", len(set(ports)), len(ports))
-    sensor.wait_record("the last flow", "flow", lambda r: str(r.get("src_port")) == ports[-1][0], 60)
+    sensor.wait_record("the last flow", "flow", lambda r: str(r.get("src_port")) == ports[-1][0])
     records = sensor.stop()
     stats = [r for r in records if r["event_type"] == "stats"][-1]["leaktap"]
     equal("frames the sensor lost", stats["input"]["kernel_drops"], 0)

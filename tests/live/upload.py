@@ -73,12 +73,14 @@ def sigterm_tells_many(net, leaktap):
     per_source, sources = 45000, (65534, 65535)
     conf = net.dir / "many.yaml"
     conf.write_text("live:\n  update_s: 600\n  ring_mib: 256\n")
-    p = net.start("client", leaktap, "-i", "eth0", "-c", conf, "-o", "-", "-q", "udp", stdout=subprocess.PIPE, text=True)
-    time.sleep(1)
+    log = net.dir / "many.log"
+    p = net.start("client", leaktap, "-i", "eth0", "-c", conf, "-o", "-", "-q", "udp", stdout=subprocess.PIPE, stderr=open(log, "w"), text=True)
+    lab.wait_for("the capture to begin", lambda: "capturing on" in log.read_text())
     for source in sources:
         net.inside("client", sys.executable, "-c", SPRAY, net.addresses[4], str(source), str(per_source))
-    active = 0
+    active, end = 0, time.monotonic() + lab.PATIENCE_S
     while active < per_source * len(sources):
+        expect(time.monotonic() < end, f"{active} flows only")
         p.send_signal(signal.SIGUSR1)
         time.sleep(0.2)
         record = {"event_type": ""}
@@ -109,8 +111,8 @@ def sigkill_leaves_nothing(net, leaktap):
     sensor = Sensor(net, leaktap, "client", "eth0", "--endpoint", EVENTS, name="sigkill")
     expect(sensor.leftovers(), "no private server: the test does not test")
     sensor.process.send_signal(signal.SIGKILL)
-    sensor.process.wait(10)
-    lab.wait_for("the private server to go", lambda: not sensor.leftovers(), 10)
+    sensor.process.wait(lab.PATIENCE_S)
+    lab.wait_for("the private server to go", lambda: not sensor.leftovers())
 
 
 def interface_disappears(net, leaktap):
@@ -136,8 +138,8 @@ def early_sigterm(net, leaktap):
                       stdout=subprocess.DEVNULL)
         time.sleep(delay)
         p.terminate()
-        expect(p.wait(20) in (0, -signal.SIGTERM), f"exit {p.returncode} after a signal at {delay} s")
-        lab.wait_for("nothing left", lambda: not list(p_tmp.iterdir()), 10)
+        expect(p.wait(lab.PATIENCE_S) in (0, -signal.SIGTERM), f"exit {p.returncode} after a signal at {delay} s")
+        lab.wait_for("nothing left", lambda: not list(p_tmp.iterdir()))
 
 
 def test(leaktap):

@@ -39,7 +39,7 @@ class Server:
                                    "--appendonly", "yes", "--appendfsync", "everysec", "--dir", self.dir, "--maxmemory-policy",
                                    "noeviction", "--hash-max-listpack-value", "1024", *self.options, *more],
                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for _ in range(1000):
+        for _ in range(6000):
             try:
                 self.r = jo.Redis(self.path)
                 self.r("PING")
@@ -260,7 +260,7 @@ def crc16(data):
 
 
 def make_cluster(t):
-    nodes = [Server(t.folder, "n%d" % i, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000", port=free_port()) for i in range(3)]
+    nodes = [Server(t.folder, "n%d" % i, "--cluster-enabled", "yes", "--cluster-node-timeout", "15000", port=free_port()) for i in range(3)]
     for i, n in enumerate(nodes):
         n.r("CLUSTER", "ADDSLOTSRANGE", str(i * 16384 // 3), str((i + 1) * 16384 // 3 - 1))
         n.r("CLUSTER", "SET-CONFIG-EPOCH", str(i + 1))
@@ -280,7 +280,7 @@ def move_slot(slot, a, b):
         keys = a.r("CLUSTER", "GETKEYSINSLOT", str(slot), "10")
         if not keys:
             break
-        a.r("MIGRATE", "127.0.0.1", str(b.port), "", "0", "5000", "KEYS", *keys)
+        a.r("MIGRATE", "127.0.0.1", str(b.port), "", "0", "60000", "KEYS", *keys)
         time.sleep(0.002)
     b.r("CLUSTER", "SETSLOT", str(slot), "NODE", b.id)
     a.r("CLUSTER", "SETSLOT", str(slot), "NODE", b.id)

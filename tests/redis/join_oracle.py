@@ -65,7 +65,7 @@ class Server:
         path = os.path.join(self.dir, "s")
         self.p = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no",
                                    "--dir", self.dir, "--hash-max-listpack-value", "1024"], stdout=subprocess.DEVNULL)
-        for _ in range(500):
+        for _ in range(3000):
             try:
                 self.r = Redis(path)
                 break

@@ -133,12 +133,12 @@ static int ask(const struct fake *f, int timeout_ms, struct redis **ret_r)
 static void get__no_answer__times_out_and_connection_dies(void **state)
 {
 	(void)state;
-	struct fake f = fake_start("", 0, 3000);
+	struct fake f = fake_start("", 0, 600000);
 	struct redis *r;
 	struct redis_reply *rr;
 	uint64_t before = clock_monotonic_ns();
 	assert_int_equal(ask(&f, 100, &r), -ETIMEDOUT);
-	assert_in_range(clock_monotonic_ns() - before, 90 * CLOCK_NS_PER_MS, 1500 * CLOCK_NS_PER_MS);
+	assert_in_range(clock_monotonic_ns() - before, 90 * CLOCK_NS_PER_MS, 60 * CLOCK_NS_PER_S);
 	assert_false(redis_alive(r));
 	assert_int_equal(redis_do(r, &rr, NULL, "PING", (char *)NULL), LT_EGONE);
 	redis_close(r);

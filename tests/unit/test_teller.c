@@ -116,7 +116,7 @@ static void record__joined__held_for_a_second(void **state)
 	while (!look()) {
 		nanosleep(&(struct timespec){0, 10000000}, NULL);
 		assert_int_equal(teller_tick(stage.teller, clock_wall_ns(), &err), 0);
-		assert_true(clock_monotonic_ns() - began_ns < 20 * CLOCK_NS_PER_S);
+		assert_true(clock_monotonic_ns() - began_ns < 60 * CLOCK_NS_PER_S);
 	}
 	assert_true(clock_monotonic_ns() - began_ns >= CLOCK_NS_PER_S);
 	assert_int_equal(stage.told[0].version, 1);
