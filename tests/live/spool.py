@@ -104,6 +104,10 @@ def dies_and_forgets(net, redis, sensor):
     compare(redis, sensor, traffic(net, 1))
 
 
+def spooled(state, line):
+    return any(line.encode() in f.read_bytes() for f in state.rglob("*") if f.is_file())
+
+
 def one_after_the_other(redis, killed, second):
     """The killed sensor's file lacks what it had not written out yet; its spool does not."""
     got, first, last = redis.lines(), fed(killed), fed(second)
@@ -128,6 +132,7 @@ def test(leaktap):
         # The server stands still, the sensor is killed: what it had told is shipped by the next one.
         redis.process.send_signal(signal.SIGSTOP)
         ended(sensor, traffic(net, 2))
+        wait_for("the spool to hold what the file holds", lambda: spooled(state, fed(sensor)[-1]))
         sensor.process.kill()
         sensor.process.wait()
         redis.process.send_signal(signal.SIGCONT)

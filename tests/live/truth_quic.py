@@ -7,6 +7,7 @@ client's says it sent, and as the server's says came in. Client and server are n
 ngtcp2-server)."""
 import json
 import os
+import pathlib
 import signal
 import sys
 
@@ -44,6 +45,8 @@ class Receiver:
     def __init__(self, net):
         self.net = net
         self.rounds = 0
+        # /proc/PID/net is that of the process's namespace.
+        self.pids = {where: net.start(where, "sleep", "infinity").pid for where in ("client", "server")}
         crt, key = net.certificate()
         web = net.dir / "web"
         web.mkdir()
@@ -56,16 +59,18 @@ class Receiver:
             wait_for(f"the servers, {table}", lambda: self.listening(table) == {HTTPS, RETRY})
 
     def listening(self, table):
-        rows = self.net.inside("server", "cat", f"/proc/net/{table}").stdout.splitlines()[1:]
+        rows = self.proc("server", table)[1:]
         return {int(row.split()[1].rsplit(":", 1)[1], 16) for row in rows}
+
+    def proc(self, where, table):
+        return pathlib.Path(f"/proc/{self.pids[where]}/net/{table}").read_text().splitlines()
 
     def datagrams(self, where, family):
         """(sent, arrived) as the kernel of that namespace counts them."""
         if family == 6:
-            text = self.net.inside(where, "cat", "/proc/net/snmp6").stdout
-            row = {k[4:]: int(v) for k, v in (line.split() for line in text.splitlines()) if k.startswith("Udp6")}
+            row = {k[4:]: int(v) for k, v in map(str.split, self.proc(where, "snmp6")) if k.startswith("Udp6")}
         else:
-            lines = [s.split()[1:] for s in self.net.inside(where, "cat", "/proc/net/snmp").stdout.splitlines() if s.startswith("Udp:")]
+            lines = [s.split()[1:] for s in self.proc(where, "snmp") if s.startswith("Udp:")]
             row = dict(zip(lines[0], map(int, lines[1])))
         return row["OutDatagrams"], row["InDatagrams"] + row["InErrors"] + row["NoPorts"]
 

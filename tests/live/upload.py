@@ -74,7 +74,7 @@ def sigterm_tells_many(net, leaktap):
     conf = net.dir / "many.yaml"
     conf.write_text("live:\n  update_s: 600\n  ring_mib: 256\n")
     log = net.dir / "many.log"
-    p = net.start("client", leaktap, "-i", "eth0", "-c", conf, "-o", "-", "-q", "udp", stdout=subprocess.PIPE, stderr=open(log, "w"), text=True)
+    p = net.start("client", leaktap, "-i", "eth0", "-c", conf, "-o", "-", "udp", stdout=subprocess.PIPE, stderr=open(log, "w"), text=True)
     lab.wait_for("the capture to begin", lambda: "capturing on" in log.read_text())
     for source in sources:
         net.inside("client", sys.executable, "-c", SPRAY, net.addresses[4], str(source), str(per_source))
