@@ -88,7 +88,7 @@ join_parts()
 # Not evkafka: librdkafka begins its threads with thrd_create, which the sanitizer does not know, so it crashes.
 thread_parts()
 {
-	wanted threads || return 0
+	case " ${LEAKTAP_PARTS:-threads} " in *" threads"*) ;; *) return 0 ;; esac
 	export TSAN_OPTIONS=halt_on_error=1
 	threaded='ring|attrib|join_spool|evsource|evredis|evfollow|source_file|source_live|zfile|worker|feeder|sink_feed|spool|server|teller'
 	tests=$(sed -nE "s/^leaktap_unit\\(($threaded) .*/test_\\1/p" tests/unit/CMakeLists.txt)
@@ -150,7 +150,7 @@ fuzz_target()
 }
 
 case ${LEAKTAP_BUILD:+there}${LEAKTAP_PARTS:-any} in
-there* | fuzz* | threads) ;;
+there* | fuzz* | threads*) ;;
 *) build_preset asan ;;
 esac
 [ "$what" = join ] || wire_parts
