@@ -20,7 +20,7 @@ struct replay {
 	struct source *source;
 	struct track *track;
 	struct intake *intake;
-	struct waiting *waiting; /* with endpoint events: flows wait for their owners */
+	struct waiting *waiting; /* with endpoint events, or a Redis that may have them: flows wait for their owners */
 	struct progress progress;
 	bool bad_files;          /* some capture among several could not be read; run_open comes after the first look */
 	struct err waiting_err;
@@ -99,15 +99,15 @@ static int open_all(struct replay *rp, const struct cli *cli, struct err *err)
 	if (r)
 		return r;
 	bool with_events = cli->n_endpoints != 0;
-	r = run_open(&rp->run, cli, with_events, false, err);
+	r = run_open(&rp->run, cli, with_events || cli->redis, false, err);
 	if (r)
+		return r;
+	if (rp->run.attrib && (r = waiting_new(&rp->waiting, err)))
 		return r;
 	if (with_events) {
 		struct intake_conf ic = {.paths = cli->endpoints, .n_paths = cli->n_endpoints, .attrib = rp->run.attrib,
 					 .zone = cli->zone ? cli->zone : rp->run.config.timezone};
 		r = intake_open(&rp->intake, &ic, err);
-		if (!r)
-			r = waiting_new(&rp->waiting, err);
 		if (r)
 			return r;
 	}
@@ -223,7 +223,7 @@ static int work(struct replay *rp, struct err *err)
 	if (rp->waiting_err.code)
 		return err_set(err, rp->waiting_err.code, "%s", rp->waiting_err.text);
 	struct err join_err = {0};
-	if (rp->intake) {
+	if (rp->waiting) {
 		int j = tell_joined(rp, &join_err);
 		if (j < 0)
 			return err_set(err, j, "%s", join_err.text);

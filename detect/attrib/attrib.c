@@ -67,7 +67,7 @@ static int open_join(struct attrib *at, const struct attrib_conf *conf, struct e
 		.ctx = at,
 	};
 	rc = conf->live ? courier_open(&at->courier, &jc, err) : join_open(&at->join, &jc, err);
-	if (rc == 0 && conf->live && conf->redis && !at->url.nodes[0] && attrib_share_init(at))
+	if (rc == 0 && conf->redis && !at->url.nodes[0] && attrib_share_init(at))
 		rc = err_set(err, -ENOMEM, "out of memory");
 	return rc;
 }
@@ -195,6 +195,14 @@ bool attrib_trusted(uint8_t source, uint8_t proto, uint16_t flags)
 	if (flags & PROCEVENT_EITHER_WAY)
 		return false;
 	return source != PROCEVENT_SOURCE_SYSMON || proto == 6;
+}
+
+bool attrib_inside(const struct facts_addr *a)
+{
+	if (a->family == 4)
+		return a->ip[0] == 10 || a->ip[0] == 127 || (a->ip[0] == 172 && (a->ip[1] & 0xf0) == 16) ||
+		       (a->ip[0] == 192 && a->ip[1] == 168) || (a->ip[0] == 169 && a->ip[1] == 254);
+	return (a->ip[0] & 0xfe) == 0xfc || (a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80);
 }
 
 uint64_t attrib_device_hash(const struct attrib *at, uint32_t device)

@@ -265,15 +265,6 @@ static void pair_flow(struct attrib *at, const struct spill_flow *f)
 	}
 }
 
-/* An address that may be a device of ours, though none has told so yet: an event may come later. */
-static bool inside(const struct facts_addr *a)
-{
-	if (a->family == 4)
-		return a->ip[0] == 10 || a->ip[0] == 127 || (a->ip[0] == 172 && (a->ip[1] & 0xf0) == 16) ||
-		       (a->ip[0] == 192 && a->ip[1] == 168) || (a->ip[0] == 169 && a->ip[1] == 254);
-	return (a->ip[0] & 0xfe) == 0xfc || (a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80);
-}
-
 static void ship_flow(struct attrib *at, const struct spill_flow *f, enum attrib_side side, bool seek)
 {
 	struct cell_flow cf = {
@@ -311,7 +302,7 @@ int attrib_live_flow(struct attrib *at, const struct attrib_flow *flow)
 	attrib_spread(at->flow, flow, at->zone);
 	pair_flow(at, at->flow);
 	ship_flow(at, at->flow, ATTRIB_INITIATOR, false);
-	if (inside(&flow->dst) || identity_at(at->identity, &flow->dst, flow->start_ns / 1000))
+	if (attrib_inside(&flow->dst) || identity_at(at->identity, &flow->dst, flow->start_ns / 1000))
 		ship_flow(at, at->flow, ATTRIB_RESPONDER, false);
 	return 0;
 }

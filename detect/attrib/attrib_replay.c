@@ -87,7 +87,8 @@ static struct cell_event event_of(const struct attrib *at, const struct evlog_ro
 	return e;
 }
 
-/* In replay the world is closed: an event whose cell holds no flow can change no row, so it is not sent. */
+/* wanted: with a Redis of our own the world is closed, and an event whose cell holds no flow can change no row, so it is not sent. NULL:
+ * others' flows may be waiting for it. */
 static int ship_events(struct attrib *at, const struct keys *wanted, bool destinations, struct err *err)
 {
 	uint8_t buf[CELL_MAX_EVENT];
@@ -103,8 +104,9 @@ static int ship_events(struct attrib *at, const struct keys *wanted, bool destin
 		if (destinations && (!row->remote || (!report && row->source != PROCEVENT_SOURCE_MDE)))
 			continue;
 		struct cell_event e = event_of(at, row);
-		if (!keys_have(wanted, destinations ? cell_destination_hash(&e.tuple) : cell_hash(&e.tuple)))
+		if (wanted && !keys_have(wanted, destinations ? cell_destination_hash(&e.tuple) : cell_hash(&e.tuple)))
 			continue;
+		attrib_share_tell(at, e.principal);
 		size_t n = destinations ? cell_pack_destination(buf, &e) : cell_pack_event(buf, &e);
 		int rc = join_put(at->join, cell_tag(at->zone, &e.tuple.local), buf, n, err);
 		if (rc < 0)
@@ -141,7 +143,20 @@ static int ship_flow(struct attrib *at, const struct spill_flow *f, enum attrib_
 	return join_put(at->join, cell_tag(at->zone, &cf.tuple.local), buf, cell_pack_flow(buf, &cf), err);
 }
 
-/* Every initiator's side goes (bytes nobody owns are rows too), a responder's where its device is known. */
+/* Does this side take part? Every initiator's does (bytes nobody owns are rows too), a responder's where its device is known, or may be
+ * to others. */
+static bool goes(const struct attrib *at, const struct spill_flow *f, const struct verdict *v, unsigned side)
+{
+	return side == ATTRIB_INITIATOR || (v && v->device[side]) || (!at->server && attrib_inside(&f->dst));
+}
+
+/* With a Redis of others too the evidence that comes later may take an owner away: every flow asks for its destination's at once, so
+ * that the order does not matter. */
+static bool asks_at_once(const struct attrib *at, const struct spill_flow *f)
+{
+	return !at->server && !f->midstream;
+}
+
 static int ship_flows(struct attrib *at, bool seeking, struct err *err)
 {
 	struct spill_flow *f = at->flow;
@@ -151,9 +166,9 @@ static int ship_flows(struct attrib *at, bool seeking, struct err *err)
 			continue;
 		const struct verdict *v = verdicts_get(at->verdicts, f->flow_id);
 		for (unsigned side = 0; side < ATTRIB_SIDES && rc == 0; side++) {
-			bool go = seeking ? seeks(at, v, side) : side == ATTRIB_INITIATOR || (v && v->device[side]);
+			bool go = seeking ? seeks(at, v, side) : goes(at, f, v, side);
 			if (go)
-				rc = ship_flow(at, f, side, seeking, err);
+				rc = ship_flow(at, f, side, seeking || asks_at_once(at, f), err);
 		}
 	}
 	if (rc == 0 && more < 0)
@@ -222,6 +237,23 @@ static void count_sides(struct attrib *at)
 	}
 }
 
+/* The names of owners that others' events brought. */
+static int name_owners(struct attrib *at, struct err *err)
+{
+	struct keys owners = {0};
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && at->share && verdicts_nth(at->verdicts, i); i++)
+		for (unsigned side = 0; side < ATTRIB_SIDES; side++) {
+			struct cell_change c;
+			verdicts_owner(at->verdicts, verdicts_nth(at->verdicts, i), side, &c);
+			for (size_t k = 0; k < c.n_owners && rc == 0; k++)
+				rc = keys_add(&owners, c.owners[k]);
+		}
+	rc = rc < 0 ? err_set(err, rc, "out of memory") : attrib_share_settle(at, owners.all, owners.n, err);
+	free(owners.all);
+	return rc;
+}
+
 static int join_all(struct attrib *at, void (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, struct err *err)
 {
 	struct keys cells = {0}, destinations = {0};
@@ -229,14 +261,16 @@ static int join_all(struct attrib *at, void (*progress)(void *ctx, uint64_t done
 	if (rc < 0)
 		err_set(err, rc, "reading the spilled flows: %s", strerror(-rc));
 	if (rc == 0)
-		rc = ship_events(at, &cells, false, err);
+		rc = ship_events(at, at->server ? &cells : NULL, false, err);
+	if (rc == 0 && !at->server)
+		rc = ship_events(at, NULL, true, err);
 	if (progress)
 		progress(ctx, 3, 6);
 	if (rc == 0)
 		rc = ship_flows(at, false, err);
 	if (progress)
 		progress(ctx, 4, 6);
-	if (rc == 0 && (rc = note_seekers(at, &destinations)) < 0)
+	if (rc == 0 && at->server && (rc = note_seekers(at, &destinations)) < 0)
 		err_set(err, rc, "reading the spilled flows: %s", strerror(-rc));
 	if (rc == 0 && destinations.n) {
 		rc = ship_events(at, &destinations, true, err);
@@ -245,7 +279,7 @@ static int join_all(struct attrib *at, void (*progress)(void *ctx, uint64_t done
 	}
 	free(cells.all);
 	free(destinations.all);
-	return rc;
+	return rc < 0 ? rc : name_owners(at, err);
 }
 
 int attrib_settle(struct attrib *at, void (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx, struct err *err)
@@ -306,6 +340,8 @@ bool attrib_owner(struct attrib *at, uint64_t flow_id, enum attrib_side side, st
 		return true;
 	}
 	verdicts_owner(at->verdicts, v, side, &c);
+	if (!v->device[side] && c.grade == 'U')
+		return false; /* no device of ours, and none that others told of */
 	attrib_owner_of(at, &c, ret);
 	attrib_check_device(at, v->device[side], v->shared[side], c.key, ret);
 	if (ret->outcome != OWNER_UNATTRIBUTED)

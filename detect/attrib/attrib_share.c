@@ -2,12 +2,17 @@
  * read, and processes that others have seen get their names. */
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
+#include "capture/base/clock.h"
 #include "detect/attrib/attrib_state.h"
 #include "detect/attrib/dictionary.h"
 #include "detect/attrib/outread.h"
 
 enum { WAITING = 4096 }; /* changes whose process is being asked for; one more is told without the name */
+
+#define PATIENCE_NS (60 * CLOCK_NS_PER_S) /* replay: how long nothing may get through */
+#define NAP_NS      1000000
 
 struct attrib_share {
 	struct dictionary *dictionary;
@@ -49,12 +54,13 @@ void attrib_share_tell(struct attrib *at, uint64_t principal)
 {
 	struct owner_process p;
 	if (at->share && known_process(at, principal, &p))
-		dictionary_tell(at->share->dictionary, principal, &p, at->now_ns);
+		dictionary_tell(at->share->dictionary, principal, &p, at->live ? at->now_ns : clock_wall_ns());
 }
 
 bool attrib_share_find(struct attrib *at, uint64_t principal, struct owner_process *ret)
 {
-	return at->share && dictionary_find(at->share->dictionary, principal, ret, at->now_ns) == DICTIONARY_FOUND;
+	uint64_t now_ns = at->live ? at->now_ns : clock_wall_ns();
+	return at->share && dictionary_find(at->share->dictionary, principal, ret, now_ns) == DICTIONARY_FOUND;
 }
 
 /* Some owner's name is on its way. */
@@ -132,4 +138,54 @@ size_t attrib_queued_bytes(const struct attrib *at)
 	struct join_stats js;
 	courier_stats(at->courier, &js);
 	return js.queued_bytes;
+}
+
+/* ---- replay ---- */
+
+static int by_number(const void *va, const void *vb)
+{
+	uint64_t a = *(const uint64_t *)va, b = *(const uint64_t *)vb;
+	return a < b ? -1 : a > b;
+}
+
+/* Moves those whose answer is awaited to the front; how many they are. */
+static size_t ask(struct attrib *at, uint64_t *principals, size_t n)
+{
+	struct owner_process p;
+	uint64_t now_ns = clock_wall_ns();
+	size_t left = 0;
+	for (size_t i = 0; i < n; i++)
+		if (!proctab_by_principal(at->processes, principals[i]) &&
+		    dictionary_find(at->share->dictionary, principals[i], &p, now_ns) == DICTIONARY_ASKED)
+			principals[left++] = principals[i];
+	return left;
+}
+
+int attrib_share_settle(struct attrib *at, uint64_t *principals, size_t n, struct err *err)
+{
+	struct attrib_share *sh = at->share;
+	uint64_t since_ns = clock_monotonic_ns(), done = 0;
+	size_t distinct = 0;
+	if (!sh)
+		return 0;
+	if (n)
+		qsort(principals, n, sizeof *principals, by_number);
+	for (size_t i = 0; i < n; i++)
+		if (!distinct || principals[distinct - 1] != principals[i])
+			principals[distinct++] = principals[i];
+	for (;;) {
+		struct err why = {0};
+		size_t left = ask(at, principals, distinct);
+		int rc = dictionary_poll(sh->dictionary, clock_wall_ns(), &why);
+		uint64_t stored = dictionary_stored(sh->dictionary);
+		if (!left && stored == dictionary_told(sh->dictionary))
+			return 0;
+		if (stored != done || left != distinct)
+			since_ns = clock_monotonic_ns();
+		done = stored;
+		distinct = left;
+		if (clock_monotonic_ns() - since_ns > PATIENCE_NS)
+			return err_set(err, rc < 0 ? rc : LT_EREDIS, "%s", rc < 0 ? why.text : "Redis does not take names");
+		nanosleep(&(struct timespec){0, NAP_NS}, NULL);
+	}
 }

@@ -46,7 +46,7 @@ struct attrib {
 	size_t n_row_slots;
 
 	struct attrib_live *on_line; /* live */
-	struct attrib_share *share;  /* live, with a Redis of the user's: others may use it too */
+	struct attrib_share *share;  /* with a Redis of the user's (one server): others may use it too */
 	uint64_t now_ns;             /* of the last poll */
 };
 
@@ -70,6 +70,8 @@ void attrib_owner_of(struct attrib *at, const struct cell_change *change, struct
 /* Is the row's word about which side is local good enough to learn addresses from? */
 bool attrib_trusted(uint8_t source, uint8_t proto, uint16_t flags);
 uint64_t attrib_device_hash(const struct attrib *at, uint32_t device);
+/* An address that may be a device of ours, though none has told so yet: an event may come later, or from another feeder. */
+bool attrib_inside(const struct facts_addr *a);
 
 int attrib_replay_init(struct attrib *at, const struct attrib_conf *conf);
 void attrib_replay_done(struct attrib *at);
@@ -93,5 +95,7 @@ bool attrib_share_find(struct attrib *at, uint64_t principal, struct owner_proce
 /* True: an owner's name is being asked for, and the change will be told again by attrib_live_change when it is there, or 2 s later. */
 bool attrib_share_defer(struct attrib *at, const struct cell_change *c);
 int attrib_share_poll(struct attrib *at, struct err *err);
+/* Replay: waits until Redis has all that was told, and the names of those n processes (sorted here) are here or known to be missing. */
+int attrib_share_settle(struct attrib *at, uint64_t *principals, size_t n, struct err *err);
 
 #endif
