@@ -39,6 +39,11 @@ struct connect {
 	bool twice;
 };
 
+/* A destination's evidence that Redis has been given. */
+struct sent {
+	uint64_t key, time_us;
+};
+
 struct archive {
 	uint64_t time_us, handle;
 	uint8_t source;
@@ -58,7 +63,7 @@ struct attrib_live {
 	struct evidence *evidence;
 	struct syn *syns;
 	struct connect *connects;
-	uint64_t *sent;
+	struct sent *sent;
 	struct flow *flows;
 	struct archive *archives;
 	size_t n_archives, at_archive;
@@ -167,9 +172,10 @@ static void offer(struct attrib *at, const struct cell_event *e, bool destinatio
 	if (destination && !e->last_us) { /* one connect an hour speaks for a destination as well as a thousand */
 		uint64_t key[3] = {cell_destination_hash(&e->tuple), e->principal, e->t_us / (CELL_BUCKET_S * UINT64_C(1000000))};
 		uint64_t h = hash_bytes(HASH_KEY_FIXED, key, sizeof key);
-		if (lv->sent[h % SENT] == h)
-			return;
-		lv->sent[h % SENT] = h;
+		struct sent *s = &lv->sent[h % SENT];
+		if (s->key == h && s->time_us <= e->t_us)
+			return; /* the earliest is the one that Redis keeps, in whatever order they come */
+		*s = (struct sent){h, e->t_us};
 	}
 	size_t n = destination ? cell_pack_destination(buf, e) : cell_pack_event(buf, e);
 	courier_offer(at->courier, cell_tag(at->zone, &e->tuple.local), buf, n);
