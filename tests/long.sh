@@ -4,6 +4,7 @@
 #   LEAKTAP_SCHEDULES=n   TCP schedules of the property test (100,000)
 #   LEAKTAP_SEED=n        their first seed (of the clock)
 #   LEAKTAP_SPLITS=n      random splits for each hello (10,000)
+#   LEAKTAP_WORLDS=n      random worlds for the join (1,000)
 #   LEAKTAP_FUZZ_S=n      CPU seconds for each fuzz target (60)
 #   LEAKTAP_PARTS="a b"   only these parts
 #   LEAKTAP_BUILD=dir     a build that is there already, instead of the asan preset
@@ -75,6 +76,7 @@ join_parts()
 {
 	part join '^(total|A or B)' python3 tests/accept/join.py "$build/leaktap"
 	part vmconnection 'connections' python3 tests/accept/vmconnection.py "$build/leaktap"
+	worlds_part
 	part redis 'tests (passed|failed)' ctest --test-dir "$build" -R '^redis' --no-tests=ignore
 	for scene in acl kill power stop memory feeder failover reshard shards; do
 		part "crash_$scene" 'trials' env LEAKTAP_LONG=1 python3 tests/redis/crash.py "$build/join_feed" --only "$scene"
@@ -82,6 +84,18 @@ join_parts()
 	for scene in stands_still killed; do
 		part "outage_$scene" '^(stopped|killed) |SKIP|FAILED' env LEAKTAP_LONG=1 python3 tests/live/outage.py "$build/leaktap" "$scene"
 	done
+}
+
+# Thousands of runs of the program: without sanitizers, as it is in production.
+worlds_part()
+{
+	wanted worlds || return 0
+	if ! { cmake --preset release && cmake --build --preset release --target leaktap; } >"$logs/release_build.log" 2>&1; then
+		record worlds "" 0 "failed (build), see $logs/release_build.log"
+		return 0
+	fi
+	part worlds ' worlds ' python3 tests/redis/worlds.py build/release/leaktap --seeds "${LEAKTAP_WORLDS:-1000}" \
+		--first "${LEAKTAP_SEED:-$(date +%s)}"
 }
 
 # What runs on more than one thread, under ThreadSanitizer: units, and the program itself in replays with events and join, live, fed by others.

@@ -14,7 +14,9 @@ BUCKET, LEDGER = 1800 * S, 300 * S
 BASE = 984_100 * BUCKET  # in 2026
 SAME_FLOW, REPEAT = 3 * S, 2 * S
 MIN_PAIRS, FINE_PAIRS = 3, 15
+BEAT = 15 * S  # between two connections that tell a clock
 EDGES = [-65 * S, -60 * S, -15 * S, -10 * S, -5 * S, -3 * S, -2 * S, 0, 2 * S, 3 * S, 5 * S, 10 * S, 15 * S, 60 * S]
+SMALL_SKEWS = [0, 0, 0, 3_300 * MS, -63 * S]
 SKEWS = [0, 0, 3_300 * MS, -63 * S, 400 * S, 1800 * S + 2 * S, -4 * 3600 * S - 660 * MS]
 
 
@@ -28,7 +30,10 @@ class Unfit(Exception):
 
 
 class World:
-    def __init__(self, seed):
+    """measured: one process will see packets and events, so clocks can be told exactly; else no clock is, and skews are small."""
+
+    def __init__(self, seed, measured):
+        self.measured = measured
         for attempt in range(100):
             self.rng = random.Random(seed * 1000 + attempt)
             try:
@@ -55,7 +60,8 @@ class World:
             for side in (0, 1):
                 self.tell(c, side)
         for d in self.devices:
-            self.beat(d) if d.calibrated else self.keep_loose(d)
+            if self.measured:
+                self.beat(d) if d.calibrated else self.keep_loose(d)
             for _ in range(rng.randrange(0, 3)):
                 self.lives.append(Item(device=d, t=BASE + rng.randrange(0, 4 * BUCKET), number=next(self.numbers)))
         self.copies = [e for e in self.events if rng.random() < 0.2]
@@ -66,7 +72,7 @@ class World:
         if rng.random() < 0.2:
             ip = b"\xfd" + bytes(14) + bytes([10 + i])
         d = Item(name="dev%d.lab.example" % i, id="%040x" % (rng.getrandbits(150) + i), ip=ip, calibrated=calibrated,
-                 source=rng.choice(["mde", "mde", "sysmon", "security"]), skew=rng.choice(SKEWS) if calibrated else 0)
+                 source=rng.choice(["mde", "mde", "sysmon", "security"]), skew=rng.choice(SKEWS if self.measured else SMALL_SKEWS) if calibrated else 0)
         d.processes = [Item(device=d, name="prog%d.exe" % k, pid=1000 + 4 * k + 400 * i,
                             start=BASE - rng.randrange(6, 9) * 3600 * S - rng.randrange(3600) * S,
                             key=struct.pack(">Q", rng.getrandbits(63) | 1)) for k in range(rng.randrange(1, 4))]
@@ -104,13 +110,18 @@ class World:
         if any(c.client == client and c.server == server and c.proto == proto and start < c.last + apart and c.start < last + apart
                for c in self.connections):
             return
+        # A tuple that is used again without a connect to be seen: packets alone do not tell the two apart.
+        before = [o for o in self.connections if (o.client, o.server, o.proto) == (client, server, proto)]
+        if any(t.midstream for o in before for t in o.taps):
+            return
+        hidden = proto == 6 and not before
         c = Item(client=client, server=server, proto=proto, start=start, last=last, steps=steps, isn=rng.getrandbits(32),
                  devices=(d, next((o for o in self.devices if o.ip == server[0]), None)))
-        c.midstream = proto == 6 and rng.random() < 0.25
+        c.midstream = hidden and rng.random() < 0.25
         c.taps = [self.tap(c, 0, 0, c.midstream)]
         if self.two_taps and rng.random() < 0.6:
             shift = rng.choice([0, MS, -MS, S, -2 * S, 2999 * MS, 3 * S, -3 * S])
-            c.taps.append(self.tap(c, 1, shift, c.midstream or (proto == 6 and rng.random() < 0.2 and abs(shift) < 2 * S)))
+            c.taps.append(self.tap(c, 1, shift, c.midstream or (hidden and rng.random() < 0.2 and abs(shift) < 2 * S)))
         self.connections.append(c)
 
     def steps(self, start, length, proto):
@@ -229,13 +240,13 @@ class World:
         wanted = set()
         for e in self.events:
             if e.device is d:
-                wanted |= {k for k in range((e.t - 240 * S) // (12 * S), (e.t + 240 * S) // (12 * S))}
+                wanted |= {k for k in range((e.t - 200 * S) // BEAT, (e.t + 200 * S) // BEAT)}
         if not wanted:
-            wanted = {d.centre // (12 * S) + k for k in range(20)}
+            wanted = {d.centre // BEAT + k for k in range(20)}
         port = 20000
         for k in sorted(wanted):
             port += 1
-            start = k * 12 * S + 5 * S
+            start = k * BEAT + 5 * S
             steps = [(start + 10 * MS, 0, b"beat", True)]
             server = (bytes([198, 51, 100, 7]) if len(d.ip) == 4 else bytes.fromhex("20010db8") + bytes(12), 443)
             c = Item(client=(d.ip, port), server=server, proto=6, start=start, last=start + 10 * S, steps=steps, isn=k,

@@ -53,7 +53,8 @@ class Case:
 
     def __init__(self, seed, leaktap, server):
         self.rng = random.Random(seed * 31 + 5)
-        self.world, self.leaktap, self.server = World(seed), leaktap, server
+        self.kind = "alone" if self.rng.random() < 0.33 else "together"
+        self.world, self.leaktap, self.server = World(seed, self.kind == "alone"), leaktap, server
         self.dir = tempfile.mkdtemp(prefix="leaktap-world-")
         self.url = "unix://" + os.path.join(server.dir, "s")
         self.env = dict(os.environ, TMPDIR=self.dir)
@@ -321,7 +322,7 @@ def one_world(seed, leaktap, keep):
     server = SERVER
     server.r("FLUSHALL")
     case = Case(seed, leaktap, server)
-    kind, why = "alone" if case.rng.random() < 0.33 else "together", ""
+    kind, why = case.kind, ""
     try:
         getattr(case, kind)()
     except (Mismatch, subprocess.TimeoutExpired, RuntimeError) as e:
@@ -344,7 +345,7 @@ def main():
     ap.add_argument("leaktap")
     ap.add_argument("--seeds", type=int, default=40)
     ap.add_argument("--first", type=int, default=None, help="of the clock unless given")
-    ap.add_argument("--jobs", type=int, default=2)
+    ap.add_argument("--jobs", type=int, default=6, help="at once; most of the time is spent waiting")
     ap.add_argument("--keep", action="store_true", help="keep the files of a world that failed")
     args = ap.parse_args()
     if not shutil.which("redis-server"):
