@@ -95,7 +95,7 @@ static int ship_events(struct attrib *at, const struct keys *wanted, bool destin
 	for (size_t i = 0; i < at->log.n_rows; i++) {
 		const struct evlog_row *row = &at->log.rows[i];
 		bool report = row->kind == PROCEVENT_AGGREGATED;
-		if (row->bits & EVLOG_DROPPED || !row->principal || !row->local || row->kind == PROCEVENT_INSPECT)
+		if (!row->principal || !row->local || row->kind == PROCEVENT_INSPECT)
 			continue;
 		if (report && !destinations)
 			continue;

@@ -11,7 +11,7 @@
 #include "detect/attrib/proctab.h"
 #include "dissect/procevent.h"
 
-enum evlog_bit { EVLOG_CALIBRATED = 1, EVLOG_DROPPED = 2 };
+enum evlog_bit { EVLOG_CALIBRATED = 1, EVLOG_REPEATED = 2 };
 
 /* A connection. Addresses are numbers for evlog_addr. */
 struct evlog_row {

@@ -380,17 +380,17 @@ static void unify_meetings(struct attrib *at, const struct meeting *m, size_t n)
 		}
 }
 
-/* One process, one 5-tuple, one source, within 2 s: one event. */
-static void drop_repeats(struct attrib *at, const struct meeting *m, size_t n)
+/* One process, one 5-tuple, one source, within 2 s: counted once. All are evidence: which of them is in the window depends on the flow. */
+static void count_repeats(struct attrib *at, const struct meeting *m, size_t n)
 {
 	struct evlog_row *rows = at->log.rows;
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = i; j-- > 0 && i - j <= MEETING_AHEAD && m[j].tuple == m[i].tuple && m[j].device == m[i].device &&
 				       m[i].time_us - m[j].time_us <= ATTRIB_REPEAT_US;) {
 			const struct evlog_row *a = &rows[m[j].row], *b = &rows[m[i].row];
-			if (a->bits & EVLOG_DROPPED || a->source != b->source || a->kind != b->kind || a->principal != b->principal)
+			if (a->bits & EVLOG_REPEATED || a->source != b->source || a->kind != b->kind || a->principal != b->principal)
 				continue;
-			rows[m[i].row].bits |= EVLOG_DROPPED;
+			rows[m[i].row].bits |= EVLOG_REPEATED;
 			at->stats.events_duplicate++;
 			break;
 		}
@@ -446,7 +446,7 @@ int settle_processes(struct attrib *at)
 	unify_meetings(at, m, n);
 	for (size_t i = 0; i < n; i++)
 		log->rows[m[i].row].principal = proctab_principal(at->processes, m[i].handle);
-	drop_repeats(at, m, n);
+	count_repeats(at, m, n);
 	free(m);
 	settle_archives(at);
 	return 0;

@@ -204,7 +204,10 @@ class World:
             mine = [e for e in self.events if e.device is d]
             if mine and rng.random() < 0.2:
                 base = rng.choice(mine).t
-            self.add_event(d, kind, rng.choice(d.processes), local, to, c.proto, self.near(base))
+            process, t = rng.choice(d.processes), self.near(base)
+            self.add_event(d, kind, process, local, to, c.proto, t)
+            if rng.random() < 0.15:  # told again, as another event
+                self.add_event(d, kind, process, local, to, c.proto, t + rng.choice([MS, 500 * MS, S, 2 * S, 2001 * MS]))
         if d.source == "mde" and side == 0 and rng.random() < 0.25:
             begin = self.near(c.start) - rng.choice([0, 600 * S, 3000 * S, 3600 * S])
             self.add_event(d, "report", rng.choice(d.processes), local, remote, c.proto, begin)
