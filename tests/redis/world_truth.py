@@ -27,6 +27,12 @@ class Truth:
             for side in (0, 1):
                 if seen and (side == 0 or c.devices[1]):
                     self.flow(c, side, seen)
+        ports = {}
+        for f in self.flows:
+            ports.setdefault((f.ip, f.lport), []).append(f)
+        for f in self.flows:
+            own = (f.ip, f.lport)
+            self.owners[id(f)] = jw.owner(f, self.near.get(own, []), self.reports.get((f.ip, f.remote), []), ports[own])
 
     def take(self, e):
         measured = self.clocks and e.device.calibrated
@@ -44,7 +50,6 @@ class Truth:
                     taps=[(t.number, 0, t.start, t.last, t.midstream, t.ledger) for t in seen])
         f.seek = not f.midstream
         self.flows.append(f)
-        self.owners[id(f)] = jw.owner(f, self.near.get(own, []), self.reports.get((own[0], far), []))
         c.owned = getattr(c, "owned", {})
         c.owned[side] = f
 

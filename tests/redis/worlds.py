@@ -366,6 +366,9 @@ def main():
         for seed, why, kind, flows, events, runs, kills in pool.map(work, [(s, leaktap, args.keep) for s in seeds]):
             for name, n in (("flows", flows), ("events", events), ("runs", runs), ("kills", kills), (kind, 1)):
                 sums[name] += n
+            done = sums["alone"] + sums["together"]
+            if done % 100 == 0:
+                print("%d done, %d differ (%.0f s)" % (done, bad, time.time() - began), flush=True)
             if why:
                 bad += 1
                 print("seed %d: %s\nrepeat: python3 tests/redis/worlds.py %s --seeds 1 --first %d --keep" % (
