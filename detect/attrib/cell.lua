@@ -1,7 +1,7 @@
 -- The join: one batch of records of one tag merged into the packed cells of that tag, atomically and repeatably.
 --
 -- KEYS  1 leaktap:{TTT}:hw:<source>, the last sequence taken from that source
--- ARGV  1 sequence  2 letters: "f" accept a gap, "t" tell the owner of every flow in the batch, changed or not (a batch sent again,
+-- ARGV  1 sequence  2 letters: "f" accept a gap, "t" tell the owner of every flow that was looked at, changed or not (a batch sent again,
 --       its first answer lost)  3 seconds a cell lives (0: for ever)  4 seconds a rollup lives  5 cap of the out stream
 --       6... records (cell.h)
 -- reply {"OK", high water, changes, events turned away} or {"DUP", high water} or {"GAP", high water}

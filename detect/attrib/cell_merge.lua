@@ -303,7 +303,7 @@ local function settle(f)
 	local owner, rivals = owner_of(result), math.max(0, math.min(255, #result.processes - 1))
 	local same = f.ver > 0 and not f.grown and f.grade == result.grade and f.key == result.key and f.cause == result.cause and
 		f.rivals == rivals and f.owner == owner
-	if same and not f.asked then return end
+	if same and not f.asked and not tell_all then return end -- its evidence may be less, though its owner is the same
 	if not same then
 		touch(f)
 		change(f.cell)

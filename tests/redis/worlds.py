@@ -62,7 +62,7 @@ class Case:
         self.taps = {t.number for c in self.world.connections for t in c.taps}
         for n in self.taps:
             ww.write_pcap(self.path("tap%d.pcap" % n),
-                          [p for c in self.world.connections for t in c.taps if t.number == n for p in t.packets])
+                          ww.with_time([p for c in self.world.connections for t in c.taps if t.number == n for p in t.packets]))
             with open(self.path("tap%d.yaml" % n), "w") as f:
                 f.write("sensor: tap%d\n" % n)
 
