@@ -333,15 +333,13 @@ bool attrib_owner(struct attrib *at, uint64_t flow_id, enum attrib_side side, st
 	struct cell_change c;
 	if (!v)
 		return false;
-	if (!v->device[side]) {
+	verdicts_owner(at->verdicts, v, side, &c);
+	if (!v->device[side] && c.grade == 'U') { /* no device of ours, and none that others told of */
 		if (side != ATTRIB_INITIATOR || !(v->pools[side] & ATTRIB_POOL_OWN))
 			return false;
 		owner_none(ret, OWNER_CAUSE_NAT_OR_PROXY); /* nobody reports from a pool's own address, and that is why */
 		return true;
 	}
-	verdicts_owner(at->verdicts, v, side, &c);
-	if (!v->device[side] && c.grade == 'U')
-		return false; /* no device of ours, and none that others told of */
 	attrib_owner_of(at, &c, ret);
 	attrib_check_device(at, v->device[side], v->shared[side], c.key, ret);
 	if (ret->outcome != OWNER_UNATTRIBUTED)
