@@ -244,6 +244,26 @@ const struct catalogue_row *catalogue_find_ip(const struct catalogue *c, const s
 	return prefixes_find(&c->prefixes, addr, &value) ? &c->rows.rows[value] : NULL;
 }
 
+static bool any_row(const struct catalogue *c, size_t from, size_t to, const char *service)
+{
+	for (size_t i = from; i < to; i++)
+		if (!strcmp(c->rows.rows[i].service, service))
+			return true;
+	return false;
+}
+
+bool catalogue_elsewhere(const struct catalogue *c, const struct catalogue_row *row, const struct facts_addr *addr)
+{
+	if (catalogue_sanctioned(c, NULL, addr))
+		return false;
+	const struct catalogue_row *there = catalogue_find_ip(c, addr);
+	if (there && !strcmp(there->service, row->service))
+		return false;
+	if (there && any_row(c, 0, c->rows.prefixes_from, there->service))
+		return true;
+	return row->role == CATALOGUE_UPLOAD && any_row(c, c->rows.prefixes_from, c->rows.n, row->service);
+}
+
 size_t catalogue_rows(const struct catalogue *c)
 {
 	return c->rows.n;

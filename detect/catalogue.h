@@ -61,6 +61,10 @@ bool catalogue_sanctioned(const struct catalogue *c, const char *name, const str
 bool catalogue_expects(const struct catalogue_row *row, const char *process);
 /* By address, the last rung: published prefixes of a service; longest prefix. NULL if none. */
 const struct catalogue_row *catalogue_find_ip(const struct catalogue *c, const struct facts_addr *addr);
+/* A name of row, sent by a client to addr: is addr elsewhere? In the published network of another service that has names of
+ * its own; or outside the published network of row's, where row is one of the hosts that it is published for (role upload).
+ * Services without a published network are everywhere. Where the operator's sanctioned prefixes hold addr: false. */
+bool catalogue_elsewhere(const struct catalogue *c, const struct catalogue_row *row, const struct facts_addr *addr);
 size_t catalogue_rows(const struct catalogue *c); /* rows that are on */
 /* `leaktap lists check`, an operator's list or one of ours: 0, or LT_ECONF with file:line:column in err; *ret_rows counts good rows. */
 int catalogue_check_file(const char *path, size_t *ret_rows, struct err *err);

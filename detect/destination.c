@@ -52,6 +52,14 @@ static void by_address(const struct catalogue *c, const struct flow_facts *f, st
 	ret->destination.row = row;
 }
 
+/* Of names that the client itself sent. Behind a proxy, and inside, the address says nothing. */
+static bool misplaced(const struct catalogue *c, const struct flow_facts *f, const struct verdict *v)
+{
+	bool sent = f->name_source == FACTS_NAME_TLS_SNI || f->name_source == FACTS_NAME_QUIC_SNI;
+	return sent && v->has_destination && f->n_name_candidates <= 1 && !f->connect_host && !prefix_internal(&f->dst) &&
+	       catalogue_elsewhere(c, v->destination.row, &f->dst);
+}
+
 void destination_classify(const struct catalogue *c, const struct flow_facts *f, struct verdict *ret)
 {
 	const char *name = f->name_source == FACTS_NAME_ECH_OUTER ? NULL : f->name;
@@ -61,6 +69,7 @@ void destination_classify(const struct catalogue *c, const struct flow_facts *f,
 		ret->has_destination = catalogue_find(c, name, &ret->destination);
 	else if (!f->name)
 		by_address(c, f, ret);
+	ret->sni_ip_mismatch = misplaced(c, f, ret);
 	if (name && !ret->has_destination)
 		ret->destination.sanctioned =
 		    f->n_name_candidates <= 1 && catalogue_sanctioned(c, name, NULL);

@@ -19,6 +19,7 @@ struct verdict {
 	uint32_t version;                /* 1, higher after a revision */
 	bool has_destination;
 	bool by_address;                 /* found by address prefix only: name_source ip_prefix */
+	bool sni_ip_mismatch;            /* the name the client sent does not live at this address */
 	struct catalogue_match destination;
 	struct owner initiator;          /* outcome and cause are always set */
 	bool has_responder;              /* its device reports */

@@ -12,6 +12,7 @@ struct copies_entry {
 
 struct copies {
 	struct hash_key key;
+	uint64_t overwritten;
 	struct copies_entry at[COPIES_BUCKETS][COPIES_WAYS];
 };
 
@@ -94,10 +95,16 @@ bool copies_seen(struct copies *cp, uint64_t flow, unsigned dir, const struct se
 		if (!e->hash || (victim->hash && e->us < victim->us))
 			victim = e;
 	}
+	cp->overwritten += victim->hash && victim->hash != hash && within(victim->us, us);
 	victim->hash = hash;
 	victim->way = way;
 	victim->us = us & ((UINT64_C(1) << 48) - 1);
 	return false;
+}
+
+uint64_t copies_overwritten(const struct copies *cp)
+{
+	return cp->overwritten;
 }
 
 size_t copies_memory_bytes(void)

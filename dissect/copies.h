@@ -27,6 +27,7 @@ enum copies_kind { COPIES_QUIC, COPIES_OTHER_UDP, COPIES_TCP };
 /* true: seg repeats one of the same flow and direction. flow: unique among living flows. */
 bool copies_seen(struct copies *cp, uint64_t flow, unsigned dir, const struct segment *seg,
 		 enum copies_kind kind);
+uint64_t copies_overwritten(const struct copies *cp); /* frames forgotten within the window */
 size_t copies_memory_bytes(void);
 
 #endif

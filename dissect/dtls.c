@@ -12,7 +12,6 @@ enum {
 	VERSION_CISCO = 0x0100,
 	EXT_SUPPORTED_VERSIONS = 43,
 	DTLS13 = 0xfefc,
-	TLS13 = 0x0304,
 	RDP_MAX_HEADER = 96,
 	RDP_SWAPPED = 7, /* MS-RDPEUDP2 3.1.5.1: this byte and the first change places */
 };
@@ -127,7 +126,7 @@ static uint16_t server_version(struct slice body)
 		uint16_t type = bytes_u16(&extensions);
 		struct bytes value = bytes_block(&extensions, bytes_u16(&extensions));
 		if (type == EXT_SUPPORTED_VERSIONS && bytes_u16(&value) == DTLS13)
-			return TLS13;
+			return DTLS13;
 	}
 	return version;
 }

@@ -33,8 +33,8 @@ bool dtls_look(const uint8_t *payload, size_t n);
 enum dtls_verdict dtls_client(struct dtls_stream *ds, struct assemble *a, struct assemble_budget *budget,
 			      const uint8_t *payload, size_t n, struct hello *ret_hello);
 
-/* The version that a ServerHello in this datagram of the server chose (0x0304 for DTLS 1.3, else as on the
- * wire); 0: there is none, or it asks for another hello. */
+/* The version that a ServerHello in this datagram of the server chose as on the wire (0xfefc, DTLS 1.3;
+ * 0xfefd 1.2; 0xfeff 1.0; 0x0100 Cisco's); 0: there is none, or it asks for another hello. */
 uint16_t dtls_server(const uint8_t *payload, size_t n);
 
 /* A TLS or DTLS hello that one datagram of RDP's transport holds, behind a header whose length depends on its

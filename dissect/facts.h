@@ -94,6 +94,7 @@ struct flow_facts {
 	uint8_t state, reason; /* enum facts_state, facts_reason */
 	bool last;             /* no more records of this flow will come */
 	bool saw_syn;          /* TCP: the connect was seen (SYN of the initiator) */
+	bool nat_second;      /* of a suspected_nat_pair the one seen later: the other has the same bytes */
 	bool app_known;        /* app_bytes of both directions mean something */
 	uint16_t vlan[3];
 	uint16_t input;        /* capture input of the first frame */

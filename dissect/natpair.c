@@ -13,6 +13,7 @@ struct natpair_entry {
 
 struct natpair {
 	struct hash_key key;
+	uint64_t overwritten;
 	struct natpair_entry at[NATPAIR_ENTRIES];
 };
 
@@ -56,8 +57,14 @@ struct natpair_flow natpair_look(struct natpair *np, const struct segment *seg, 
 	uint64_t apart = seg->ts_ns > e->ts_ns ? seg->ts_ns - e->ts_ns : e->ts_ns - seg->ts_ns;
 	if (e->hash == hash && apart <= NATPAIR_WINDOW_NS)
 		other = e->flow;
+	np->overwritten += e->hash && e->hash != hash && apart <= NATPAIR_WINDOW_NS;
 	*e = (struct natpair_entry){.hash = hash, .ts_ns = seg->ts_ns, .flow = self};
 	return other;
+}
+
+uint64_t natpair_overwritten(const struct natpair *np)
+{
+	return np->overwritten;
 }
 
 size_t natpair_memory_bytes(void)

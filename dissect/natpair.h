@@ -28,6 +28,7 @@ void natpair_free(struct natpair *np);
  * none, and remembers this one. Whether the other still lives, and which addresses they share, is the
  * caller's to check. */
 struct natpair_flow natpair_look(struct natpair *np, const struct segment *seg, struct natpair_flow self);
+uint64_t natpair_overwritten(const struct natpair *np); /* flows forgotten within the window */
 size_t natpair_memory_bytes(void);
 
 #endif

@@ -12,6 +12,7 @@ struct offload_sender {
 
 struct offload {
 	struct hash_key key;
+	uint64_t overwritten;
 	struct offload_sender at[OFFLOAD_SENDERS];
 };
 
@@ -44,6 +45,7 @@ bool offload_judge(struct offload *of, const struct segment *seg)
 {
 	uint64_t hash = hash_of(of, seg);
 	struct offload_sender *s = &of->at[hash % OFFLOAD_SENDERS];
+	of->overwritten += s->hash && s->hash != hash;
 	if (s->hash != hash)
 		*s = (struct offload_sender){.hash = hash, .since_ns = seg->ts_ns};
 	if (s->believed)
@@ -57,6 +59,11 @@ bool offload_judge(struct offload *of, const struct segment *seg)
 	s->believed = (seg->flags & SEGMENT_PARTIAL_CSUM) ||
 		      (s->judged >= OFFLOAD_MIN_JUDGED && (uint64_t)s->bad * 2 > s->judged);
 	return s->believed;
+}
+
+uint64_t offload_overwritten(const struct offload *of)
+{
+	return of->overwritten;
 }
 
 size_t offload_memory_bytes(void)

@@ -22,6 +22,7 @@ void offload_free(struct offload *of);
 /* seg: validated, with SEGMENT_BAD_CSUM, SEGMENT_PARTIAL_CSUM or neither. true: its sender's checksums say
  * nothing. */
 bool offload_judge(struct offload *of, const struct segment *seg);
+uint64_t offload_overwritten(const struct offload *of); /* senders that made room for others */
 size_t offload_memory_bytes(void);
 
 #endif

@@ -19,6 +19,7 @@ struct quicmove_pair {
 
 struct quicmove {
 	struct hash_key key;
+	uint64_t overwritten;
 	struct quicmove_cid cids[QUICMOVE_ENTRIES];
 	struct quicmove_pair pairs[QUICMOVE_ENTRIES];
 };
@@ -62,6 +63,8 @@ void quicmove_learn_cid(struct quicmove *qm, const struct facts_addr *server, co
 	if (n < QUICMOVE_MIN_CID || n > QUICMOVE_MAX_CID)
 		return;
 	struct quicmove_cid *c = &qm->cids[cid_slot(qm, server, cid)];
+	qm->overwritten += c->n && (c->n != n || c->port != server->port || memcmp(c->server, server->ip, 16) != 0 ||
+				    memcmp(c->cid, cid, n) != 0);
 	*c = (struct quicmove_cid){.flow = flow, .port = server->port, .n = (uint8_t)n};
 	memcpy(c->server, server->ip, 16);
 	memcpy(c->cid, cid, n);
@@ -71,6 +74,8 @@ void quicmove_learn_pair(struct quicmove *qm, const struct facts_addr *client,
 			 const struct facts_addr *server, struct quicmove_flow flow)
 {
 	struct quicmove_pair *p = &qm->pairs[pair_slot(qm, client, server)];
+	qm->overwritten += p->flow.id && (p->port != server->port || memcmp(p->client, client->ip, 16) != 0 ||
+					  memcmp(p->server, server->ip, 16) != 0);
 	*p = (struct quicmove_pair){.flow = flow, .port = server->port};
 	memcpy(p->client, client->ip, 16);
 	memcpy(p->server, server->ip, 16);
@@ -98,6 +103,11 @@ struct quicmove_flow quicmove_find_pair(const struct quicmove *qm, const struct 
 	    memcmp(p->server, server->ip, 16) != 0)
 		return none;
 	return p->flow;
+}
+
+uint64_t quicmove_overwritten(const struct quicmove *qm)
+{
+	return qm->overwritten;
 }
 
 size_t quicmove_memory_bytes(void)

@@ -38,6 +38,7 @@ struct quicmove_flow quicmove_find_cid(const struct quicmove *qm, const struct f
 				       const uint8_t *payload, size_t n);
 struct quicmove_flow quicmove_find_pair(const struct quicmove *qm, const struct facts_addr *client,
 					const struct facts_addr *server);
+uint64_t quicmove_overwritten(const struct quicmove *qm); /* entries of other connections or hosts that went */
 size_t quicmove_memory_bytes(void);
 
 #endif

@@ -99,8 +99,10 @@ void tcpacct_syn(struct tcpacct *ta, struct flow *f, unsigned dir, const struct 
 		anchor(f, dir, base, seg->tcp_wscale);
 		return;
 	}
-	if (first_base(ta, f, dir) == base)
-		return; /* once more */
+	if (first_base(ta, f, dir) == base) { /* once more: its sender's, or the tap's */
+		f->state |= FLOW_SUSPECT;
+		return;
+	}
 	*ret_ignore = true;
 	if (!closed(f))
 		set_conflict(ta, f);

@@ -20,7 +20,8 @@
  * own flight by the same rule, or after 64 KiB, which no certificate chain reaches. 0.5-RTT data is left out.
  *  - a record with room for two bytes is an alert (close_notify). Two equal records of a ticket's size right
  * after the handshake are tickets, and once more two; with a client certificate, which a ticket then holds,
- * they may be larger. After a server's flight without a certificate, which is a resumption, one is enough.
+ * they may be larger. A first record of a usual ticket's size is one too as soon as data follows it: alone it
+ * is taken for the answer. After a server's flight without a certificate, which is a resumption, one is enough.
  * KeyUpdate (5 bytes) cannot be told from the last chunk of an HTTP body and counts.
  *  - early data counts, unless no EndOfEarlyData followed: then it was refused and is sent again.
  * Together that is less than 1 KB off.
@@ -46,6 +47,8 @@ enum {
 	TICKET_MAX = 1300,
 	TICKET_MAX_CLIENT_CERT = 6144,
 	TICKET_MAX_ALONE = 600,
+	TICKET_SINGLE_MIN = 130, /* data bytes of the record that holds a lone ticket */
+	TICKET_SINGLE_MAX = 270,
 	TICKET_RECORDS = 4, /* of the server's first records may be */
 	COUNT_RESUMED = 15 * PHASE_COUNT_ONE,
 };
@@ -283,22 +286,28 @@ static bool is_ticket(const struct tls_app *ta, const struct tls_app_dir *d, uin
 	return before < TICKET_RECORDS && before % 2 && d->app_bytes == data;
 }
 
+/* What counts so far is one record, and data follows it: a server that gives one ticket. */
+static bool was_ticket(const struct tls_app *ta, const struct tls_app_dir *d, uint32_t data)
+{
+	return tls_cipher_is_13(tls_records_kind(ta)) && data && count_of(d) == 1 &&
+	       d->app_bytes >= TICKET_SINGLE_MIN && d->app_bytes <= TICKET_SINGLE_MAX;
+}
+
 /* Data of a server's record once the handshake is over: session tickets come first and in pairs of one size.
  */
 static uint32_t server_open(struct tls_app *ta, struct tls_app_dir *d, uint32_t length)
 {
 	const uint32_t data = data_in(ta, length);
-	const bool ticket = is_ticket(ta, d, length, data);
+	const bool ticket = is_ticket(ta, d, length, data), single = was_ticket(ta, d, data);
 	if (count_of(d) == COUNT_RESUMED / PHASE_COUNT_ONE) {
 		stage_set(d, STAGE_OPEN);
 		d->phase |= TICKET_RECORDS * PHASE_COUNT_ONE; /* no second chance */
 	} else if (count_of(d) < TICKET_RECORDS) {
 		count_up(d);
 	}
-	if (!ticket)
-		return data;
-	d->app_bytes = 0;
-	return 0;
+	if (ticket || single)
+		d->app_bytes = 0;
+	return ticket ? 0 : data;
 }
 
 /* Data bytes of an application_data record. */

@@ -282,6 +282,7 @@ void track_finish(struct track *tr, enum facts_reason reason)
 		bool closed = f->proto == 6 && track_closed(f);
 		track_end(tr, ids[i], closed ? track_idle_reason(f) : reason);
 	}
+	quality_finish(&tr->quality);
 	flowtab_clear(&tr->flows);
 	tcpacct_clear(&tr->tcp);
 	arena_clear(&tr->minutes);
@@ -329,6 +330,13 @@ void track_stats(const struct track *tr, struct track_stats *ret_stats)
 	s.dns_evicted = in.dns.evicted;
 	s.minutes_refused = tr->minutes.refused;
 	s.vantages_refused = vantage_refused(tr->vantages);
+	s.tls_evicted = tls_app_pool_evicted(tr->tls_pool);
+	s.quicmove_overwritten = quicmove_overwritten(tr->quicmove);
+	s.copies_overwritten = copies_overwritten(tr->copies);
+	s.natpair_overwritten = natpair_overwritten(tr->natpair);
+	s.offload_overwritten = tr->offload ? offload_overwritten(tr->offload) : 0;
+	s.quality = tr->quality.counts;
+	s.alarms = tr->quality.alarms;
 	add_sizes(tr, &in, &s);
 	*ret_stats = s;
 }

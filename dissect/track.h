@@ -11,6 +11,7 @@
 #include "capture/packet.h"
 #include "dissect/decode.h"
 #include "dissect/facts.h"
+#include "dissect/quality.h"
 
 struct track_conf {
 	facts_fn *publish;         /* every record of every flow; called from track_* on this thread */
@@ -45,6 +46,12 @@ struct track_stats {
 	uint64_t names[FACTS_NAME_SOURCE_COUNT];      /* ended flows by name source */
 	uint64_t assembly_refused, ext_refused, names_refused, appid_refused, dns_evicted;
 	uint64_t minutes_refused, vantages_refused;
+	uint64_t tls_evicted;             /* segments ahead of a record header that found the pool full */
+	uint64_t quicmove_overwritten;    /* connection ids and pairs that made room for newer ones */
+	/* frames, first payloads and senders that made room for newer ones while they still counted */
+	uint64_t copies_overwritten, natpair_overwritten, offload_overwritten;
+	struct quality_counts quality;
+	struct quality_alarms alarms;
 	uint64_t appid_packets, appid_flows;
 	/* gauges */
 	size_t flows_active, max_flows, memory_bytes;

@@ -143,6 +143,7 @@ void track_seek_pair(struct track *tr, uint32_t id, const struct segment *seg)
 	if (o->birth != other.birth || o->proto != f->proto || !shares_one_end(tr, id, other.id))
 		return;
 	f->flags |= FACTS_NAT_PAIR;
+	f->state |= flow_has(o, FLOW_NAT_SECOND) ? 0 : FLOW_NAT_SECOND;
 	o->flags |= FACTS_NAT_PAIR;
 	tr->stats.nat_pairs++;
 }
@@ -231,6 +232,16 @@ static uint32_t tcp(struct track *tr, uint32_t id, const struct segment *seg, co
 	return id;
 }
 
+static void seek_copy(struct track *tr, struct flow *f, uint32_t id, const struct segment *seg, unsigned dir)
+{
+	bool copy = flow_has(f, FLOW_SUSPECT) && copies_seen(tr->copies, id, dir, seg, COPIES_TCP);
+	quality_payload(&tr->quality, copy);
+	if (!copy)
+		return;
+	tr->stats.span_duplicates++;
+	f->flags |= FACTS_DUPLICATED;
+}
+
 void track_segment(struct track *tr, const struct segment *seg, const struct flowkey *key, uint32_t hash,
 		   unsigned side, uint64_t wire_bytes, uint32_t packets)
 {
@@ -272,9 +283,6 @@ void track_segment(struct track *tr, const struct segment *seg, const struct flo
 		if (placed.new_bytes || flow_has(f, FLOW_INSPECTING))
 			track_inspect(tr, id, seg, dir, placed.position);
 	}
-	if (flow_has(f, FLOW_SUSPECT) && seg->proto == 6 && seg->payload_captured_bytes &&
-	    copies_seen(tr->copies, id, dir, seg, COPIES_TCP)) {
-		tr->stats.span_duplicates++;
-		f->flags |= FACTS_DUPLICATED;
-	}
+	if (seg->proto == 6 && seg->payload_captured_bytes)
+		seek_copy(tr, f, id, seg, dir);
 }

@@ -49,6 +49,7 @@ struct track {
 	struct copies *copies;
 	struct quicmove *quicmove;
 	struct natpair *natpair;
+	struct quality quality;
 	struct offload *offload; /* NULL: checksums are not validated */
 	uint64_t sweep_ns; /* sweeping has kept up to here */
 	uint64_t round_ns; /* the update round began here */

@@ -225,7 +225,9 @@ void track_udp(struct track *tr, uint32_t id, const struct segment *seg, unsigne
 	if (readable)
 		classify_quic(tr, id, seg, dir);
 	enum copies_kind kind = flow_has(f, FLOW_QUIC) ? COPIES_QUIC : COPIES_OTHER_UDP;
-	if (readable && copies_seen(tr->copies, id, dir, seg, kind)) {
+	bool copy = readable && copies_seen(tr->copies, id, dir, seg, kind);
+	quality_payload(&tr->quality, copy);
+	if (copy) {
 		tr->stats.udp_duplicates++;
 		f->flags |= FACTS_DUPLICATED;
 		struct flow_ext *x = tcpacct_ext(&tr->tcp, f);

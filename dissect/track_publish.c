@@ -329,6 +329,7 @@ static void fill(struct track *tr, uint32_t id, enum facts_reason reason, bool l
 	facts->state = (uint8_t)state_of(f, last, reason);
 	facts->reason = (uint8_t)reason;
 	facts->saw_syn = f->proto == 6 && flow_has(f, FLOW_DIR(FLOW_SYN_0, 0));
+	facts->nat_second = flow_has(f, FLOW_NAT_SECOND);
 	facts->app_known = f->proto == 6 && tls_app_known(&f->tls);
 	facts->start_ns = f->start_ns;
 	facts->end_ns = max64(f->start_ns, f->last_ns); /* time may run backwards */
@@ -370,6 +371,7 @@ bool track_publish(struct track *tr, uint32_t id, enum facts_reason reason, bool
 	fill_label(&label, &facts);
 	if (last) {
 		tr->stats.names[facts.name_source]++;
+		quality_flow(&tr->quality, &facts);
 		tr->stats.overlap_diff += facts.flags & FACTS_OVERLAP_DIFF ? 1 : 0;
 	}
 	tr->conf.publish(tr->conf.publish_ctx, &facts);

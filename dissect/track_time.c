@@ -148,6 +148,7 @@ static void sweep_updates(struct track *tr, uint32_t max_steps)
 void track_sweep(struct track *tr, uint32_t max_steps)
 {
 	uint64_t now_ns = tr->clock.now_ns;
+	quality_tick(&tr->quality, now_ns);
 	uint64_t passed = now_ns > tr->sweep_ns ? now_ns - tr->sweep_ns : 0;
 	uint64_t steps =
 	    passed >= TRACK_ROUND_NS ? tr->flows.flows.made : passed * tr->flows.flows.made / TRACK_ROUND_NS;

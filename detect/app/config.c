@@ -31,6 +31,9 @@ struct tree_rules {
 	uint64_t *volume_short_bytes, *volume_long_bytes, *script_app_bytes, *archive_app_bytes, *unknown_bytes, *drip_bytes, *protocol_bytes;
 	uint32_t *volume_short_s, *volume_long_s, *archive_window_s, *unknown_s, *drip_s, *drip_gap_s, *drip_uploads, *episode_gap_s;
 };
+struct tree_report {
+	bool *nat_one_side;
+};
 struct tree_feed {
 	char *stream, *list, *channel;
 	uint64_t *maxlen;
@@ -42,6 +45,7 @@ struct tree {
 	struct tree_join *join;
 	struct tree_catalogue *catalogue;
 	struct tree_rules *rules;
+	struct tree_report *report;
 	struct tree_feed *feed;
 };
 
@@ -78,6 +82,7 @@ static const cyaml_schema_field_t rules_fields[] = {
 	UINT(struct tree_rules, drip_gap_s), UINT(struct tree_rules, drip_uploads), UINT(struct tree_rules, protocol_bytes),
 	UINT(struct tree_rules, episode_gap_s), CYAML_FIELD_END,
 };
+static const cyaml_schema_field_t report_fields[] = {BOOL(struct tree_report, nat_one_side), CYAML_FIELD_END};
 static const cyaml_schema_field_t feed_fields[] = {
 	TEXT(struct tree_feed, stream), TEXT(struct tree_feed, list), TEXT(struct tree_feed, channel),
 	UINT(struct tree_feed, maxlen), CYAML_FIELD_END,
@@ -86,7 +91,7 @@ static const cyaml_schema_field_t feed_fields[] = {
 static const cyaml_schema_field_t tree_fields[] = {
 	TEXT(struct tree, sensor), TEXT(struct tree, timezone), UINT(struct tree, zone),
 	SECTION(live, live_fields), SECTION(join, join_fields), SECTION(catalogue, catalogue_fields),
-	SECTION(rules, rules_fields), SECTION(feed, feed_fields), CYAML_FIELD_END,
+	SECTION(rules, rules_fields), SECTION(report, report_fields), SECTION(feed, feed_fields), CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t tree_schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct tree, tree_fields)};
 
@@ -200,6 +205,8 @@ static void take_tree(struct config *cf, const struct tree *t)
 		cf->sanctioned = (const char *const *)t->catalogue->sanctioned;
 		cf->n_sanctioned = t->catalogue->n_sanctioned;
 	}
+	if (t->report)
+		TAKE(cf->nat_one_side, t->report->nat_one_side);
 	if (t->rules)
 		take_rules(&cf->limits, t->rules);
 	if (t->feed) {

@@ -32,6 +32,8 @@ struct config {
 	uint32_t n_sanctioned;
 	struct judge_limits limits;
 
+	bool nat_one_side;  /* table and report sum one flow of a suspected translator pair */
+
 	const char *feed_stream, *feed_list, *feed_channel;
 	uint64_t feed_maxlen;
 

@@ -207,6 +207,7 @@ static void gather_stats(void)
 		log_warn("join: %llu batches were lost to it: Redis was away, or had forgotten, for longer than the spool holds",
 			 (unsigned long long)join_lost);
 	live.join_lost = join_lost;
+	run_note_quality(&live.run);
 }
 
 static bool join_is_even(void)

@@ -58,6 +58,7 @@ static struct sink_conf sink_conf_of(const struct run *run)
 	const struct cli *cli = run->cli;
 	return (struct sink_conf){.format = cli->format, .records = cli->records, .sensor = run->config.sensor,
 				  .zone = (uint8_t)run->config.zone, .inputs = run->inputs, .n_inputs = run->n_inputs, .live = run->live,
+				  .nat_one_side = run->config.nat_one_side,
 				  .color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR")};
 }
 
@@ -297,12 +298,31 @@ void run_deliver(struct run *run, struct verdict *v)
 	outlets_flow(&run->outlets, v);
 }
 
+static void warn(uint64_t now, uint64_t *said, const char *text)
+{
+	if (now > *said)
+		log_warn("%s", text);
+	*said = now;
+}
+
+void run_note_quality(struct run *run)
+{
+	const struct quality_alarms *now = &run->stats.track.alarms;
+	warn(now->possible_split_routing, &run->alarms.possible_split_routing,
+	     "possible split routing: of more than 20 % of the TCP flows within 5 minutes only one side was captured");
+	warn(now->capture_loss, &run->alarms.capture_loss,
+	     "capture loss: 10 % or more of the bytes delivered within 5 minutes were never captured");
+	warn(now->duplicates, &run->alarms.duplicates,
+	     "duplicates: more than 30 % of the packets with payload within 5 minutes were copies made by the tap");
+}
+
 static void last_stats(struct run *run)
 {
 	struct sink_stats *st = &run->stats;
 	if (run->attrib)
 		attrib_stats(run->attrib, &st->attrib);
 	judge_stats(run->judge, &st->judge);
+	run_note_quality(run);
 	st->time_ns = run->clock_ns;
 	st->last = true;
 	st->partial = run->partial;

@@ -24,6 +24,7 @@ struct run {
 	const char **inputs;
 	size_t n_inputs;
 	uint64_t findings;
+	struct quality_alarms alarms; /* warned of */
 	uint64_t clock_ns;           /* newest end of a flow or packet */
 	bool live;
 	bool partial;                /* input truncated or partly unreadable */
@@ -44,6 +45,8 @@ bool run_classify(struct run *run, const struct flow_facts *facts, struct verdic
 int run_join(struct run *run, const struct flow_facts *facts, bool joined);
 /* Judges and tells a flow whose owners are set. */
 void run_deliver(struct run *run, struct verdict *v);
+/* A line of warning for each alarm about the view (dissect/quality.h) that is new in run->stats since the last call. */
+void run_note_quality(struct run *run);
 /* Owner of an unjoined flow, cause by circumstances. */
 void run_no_owner(const struct run *run, struct verdict *v);
 

@@ -71,6 +71,13 @@ const char *record_tls_version(uint16_t version)
 		return "TLS 1.2";
 	case 0x0304:
 		return "TLS 1.3";
+	case 0x0100: /* Cisco's, before it was standardised */
+	case 0xfeff:
+		return "DTLS 1.0";
+	case 0xfefd:
+		return "DTLS 1.2";
+	case 0xfefc:
+		return "DTLS 1.3";
 	}
 	return NULL;
 }

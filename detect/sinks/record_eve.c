@@ -123,7 +123,7 @@ static void put_increments(struct jsonout *j, const struct flow_facts *f)
 	jsonout_close_array(j);
 }
 
-static void put_flags(struct jsonout *j, uint32_t flags)
+static void put_flags(struct jsonout *j, const struct verdict *v)
 {
 	static const char *const names[32] = {
 #define X(name, bit, text) [bit] = text,
@@ -132,8 +132,12 @@ static void put_flags(struct jsonout *j, uint32_t flags)
 	};
 	jsonout_open_array(j, "flags");
 	for (unsigned i = 0; i < 32; i++)
-		if (flags & (1u << i))
+		if (v->facts->flags & (1u << i))
 			jsonout_string(j, NULL, names[i]);
+	if (v->facts->nat_second)
+		jsonout_string(j, NULL, "nat_second");
+	if (v->sni_ip_mismatch)
+		jsonout_string(j, NULL, "sni_ip_mismatch");
 	jsonout_close_array(j);
 }
 
@@ -260,7 +264,7 @@ static void put_flow_record(struct jsonout *j, const struct record_conf *conf, c
 	put_sensor(j, conf, v->version);
 	put_bytes(j, f->app_known, &f->up, &f->down);
 	put_increments(j, f);
-	put_flags(j, f->flags);
+	put_flags(j, v);
 	put_name(j, v);
 	put_owners(j, v);
 	jsonout_close(j);
@@ -349,7 +353,7 @@ static void eve_finding(struct jsonout *j, const struct record_conf *conf, const
 	jsonout_open(j, "leaktap");
 	put_sensor(j, conf, f->version);
 	put_bytes(j, f->app_known, &f->up, &f->down);
-	put_flags(j, v->facts->flags);
+	put_flags(j, v);
 	put_name(j, v);
 	put_owners(j, v);
 	put_finding(j, f);

@@ -26,6 +26,9 @@ static void put_input(struct jsonout *j, const struct sink_stats *st)
 	jsonout_u64(j, "kernel_drops", st->source.kernel_drops);
 	jsonout_u64(j, "interface_drops", st->source.iface_drops);
 	jsonout_u64(j, "bad_records", st->source.bad_records);
+	jsonout_u64(j, "undecoded", st->source.undecoded);
+	jsonout_u64(j, "files_failed", st->source.files_failed);
+	jsonout_u64(j, "merge_late", st->source.merge_late);
 	jsonout_u64(j, "records_lost", st->records_lost);
 	jsonout_close(j);
 }
@@ -48,7 +51,8 @@ static void put_verdicts(struct jsonout *j, const struct track_stats *t)
 #define TABLE(X)                                                                                               \
 	X(flows_new) X(flows_ended) X(flows_evicted) X(flows_timed_out) X(flows_reused)                        \
 	X(flows_half_open_evicted) X(flows_refused) X(nat_pairs) X(minutes_refused) X(vantages_refused)        \
-	X(time_backwards)                                                                                      \
+	X(tls_evicted) X(quicmove_overwritten) X(copies_overwritten) X(natpair_overwritten)                    \
+	X(offload_overwritten) X(time_backwards)                                                                                      \
 	X(time_jumps) X(frag_datagrams) X(frag_expired) X(frag_overlaps) X(frag_evicted) X(frag_oversize)      \
 	X(segments_dup) X(segments_oow) X(ack_beyond_window) X(overlap_diff) X(isn_conflicts)                  \
 	X(intervals_full) X(udp_duplicates) X(span_duplicates) X(quic_migrated) X(quic_undecryptable)          \
@@ -66,6 +70,32 @@ static void put_table(struct jsonout *j, const struct track_stats *t)
 	for (int i = 0; i < FACTS_NAME_SOURCE_COUNT; i++)
 		if (t->names[i])
 			jsonout_u64(j, i ? facts_name_source_names[i] : "none", t->names[i]);
+	jsonout_close(j);
+}
+
+static uint64_t ppm(uint64_t part, uint64_t whole)
+{
+	return whole ? (uint64_t)((double)part * 1e6 / (double)whole + 0.5) : 0;
+}
+
+static void put_quality(struct jsonout *j, const struct track_stats *t)
+{
+	const struct quality_counts *q = &t->quality;
+	jsonout_open(j, "quality");
+	jsonout_u64(j, "judged_flows", q->judged_flows);
+	jsonout_u64(j, "one_sided_flows", q->one_sided_flows);
+	jsonout_u64(j, "one_sided_ppm", ppm(q->one_sided_flows, q->judged_flows));
+	jsonout_u64(j, "delivered_bytes", q->delivered_bytes);
+	jsonout_u64(j, "gap_bytes", q->gap_bytes);
+	jsonout_u64(j, "capture_loss_ppm", ppm(q->gap_bytes, q->delivered_bytes));
+	jsonout_u64(j, "payload_packets", q->payload_packets);
+	jsonout_u64(j, "copied_packets", q->copied_packets);
+	jsonout_u64(j, "dup_ratio_ppm", ppm(q->copied_packets, q->payload_packets));
+	jsonout_open(j, "alarms");
+	jsonout_u64(j, "possible_split_routing", t->alarms.possible_split_routing);
+	jsonout_u64(j, "capture_loss", t->alarms.capture_loss);
+	jsonout_u64(j, "duplicates", t->alarms.duplicates);
+	jsonout_close(j);
 	jsonout_close(j);
 }
 
@@ -139,6 +169,7 @@ void record_eve_stats(struct jsonout *j, const struct record_conf *conf, const s
 	put_input(j, st);
 	put_verdicts(j, &st->track);
 	put_table(j, &st->track);
+	put_quality(j, &st->track);
 	put_join(j, st);
 	put_events(j, &st->events);
 	jsonout_open(j, "findings");
@@ -146,6 +177,7 @@ void record_eve_stats(struct jsonout *j, const struct record_conf *conf, const s
 	jsonout_u64(j, "revisions", st->judge.revisions);
 	jsonout_u64(j, "suppressed", st->judge.suppressed);
 	jsonout_u64(j, "episodes_evicted", st->judge.episodes_evicted);
+	jsonout_u64(j, "flows_refused", st->judge.flows_refused);
 	jsonout_close(j);
 	jsonout_open(j, "feed");
 	jsonout_u64(j, "written", st->feed_written);

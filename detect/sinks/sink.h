@@ -42,6 +42,7 @@ struct sink_conf {
 	unsigned records;       /* enum sink_record */
 	const char *sensor;
 	uint8_t zone;
+	bool nat_one_side;      /* table, report: of a suspected translator pair only the flow seen first is summed */
 	bool color;             /* table: terminal with colours */
 	const char *const *inputs; /* names of captures and event files, for the report */
 	size_t n_inputs;

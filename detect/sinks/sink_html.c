@@ -32,6 +32,7 @@ struct sink {
 	uint64_t n_findings;
 	uint64_t first_ns; /* of all flows; 0: none yet */
 	struct html_flows flows;
+	bool nat_one_side;
 	struct tally *tally;
 	struct sink_stats stats;
 };
@@ -50,6 +51,7 @@ static int html_open(struct sink **ret_s, const struct sink_conf *conf, struct e
 	}
 	snprintf(s->target, sizeof s->target, "%s", conf->target);
 	s->inputs = conf->inputs;
+	s->nat_one_side = conf->nat_one_side;
 	s->n_inputs = conf->n_inputs;
 	*ret_s = s;
 	return 0;
@@ -59,7 +61,7 @@ static int html_flow(struct sink *s, const struct verdict *v)
 {
 	if (!s->first_ns || v->facts->start_ns < s->first_ns)
 		s->first_ns = v->facts->start_ns;
-	if (!v->facts->last)
+	if (!v->facts->last || (s->nat_one_side && v->facts->nat_second))
 		return 0;
 	tally_add(s->tally, v);
 	html_flows_add(&s->flows, v);

@@ -13,7 +13,7 @@ enum { DESTINATIONS_SHOWN = 15, FINDINGS_SHOWN = 100 };
 
 struct sink {
 	FILE *out;
-	bool color, live;
+	bool color, live, nat_one_side;
 	struct tally *tally;
 	struct textbuf safe; /* the text being written, made harmless */
 	uint64_t findings;
@@ -32,6 +32,7 @@ static int table_open(struct sink **ret_s, const struct sink_conf *conf, struct 
 	s->out = stdout;
 	s->color = conf->color;
 	s->live = conf->live;
+	s->nat_one_side = conf->nat_one_side;
 	*ret_s = s;
 	return 0;
 }
@@ -95,7 +96,7 @@ static int table_stats(struct sink *s, const struct sink_stats *st)
 
 static int table_flow(struct sink *s, const struct verdict *v)
 {
-	if (v->facts->last)
+	if (v->facts->last && !(s->nat_one_side && v->facts->nat_second))
 		tally_add(s->tally, v);
 	return 0;
 }

@@ -11,6 +11,9 @@ static void add_source(struct source_stats *to, const struct source_stats *s)
 	to->kernel_drops += s->kernel_drops;
 	to->iface_drops += s->iface_drops;
 	to->bad_records += s->bad_records;
+	to->undecoded += s->undecoded;
+	to->files_failed += s->files_failed;
+	to->merge_late += s->merge_late;
 }
 
 static_assert(sizeof(struct track_stats) % sizeof(uint64_t) == 0 && sizeof(size_t) == sizeof(uint64_t),

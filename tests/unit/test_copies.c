@@ -83,6 +83,8 @@ static void seen__overrun__forgets_only(void **state)
 		again += copies_seen(cp, 1, 0, &s, COPIES_QUIC);
 	}
 	assert_int_equal(again, N);
+	/* all within the window: what is not in the table any more was overwritten */
+	assert_in_range(copies_overwritten(cp), N - COPIES_BUCKETS * COPIES_WAYS, N - 1);
 	copies_free(cp);
 }
 
@@ -127,6 +129,7 @@ static void find__more_ids_than_entries__newest_stay(void **state)
 		found += id != 0;
 	}
 	assert_true(found <= QUICMOVE_ENTRIES && found > QUICMOVE_ENTRIES / 2);
+	assert_int_equal(quicmove_overwritten(qm), 3 * QUICMOVE_ENTRIES - found);
 	quicmove_free(qm);
 }
 

@@ -646,6 +646,45 @@ static void classify__names__decide_before_addresses(void **state)
 	scene_free(sc);
 }
 
+/* The name says whose host it is, the address whose network: where only one service's own network fits the name, another
+ * address is told. */
+static void classify__name_at_another_networks_address__mismatch(void **state)
+{
+	(void)state;
+	struct scene *sc = scene_new();
+	scene_begin(sc, NULL);
+	static const struct {
+		const char *name;
+		uint8_t ip[4], source;
+		bool mismatch;
+	} kinds[] = {
+	    {"content.dropboxapi.com", {162, 125, 21, 3}, FACTS_NAME_TLS_SNI, false}, /* at home */
+	    {"content.dropboxapi.com", {203, 0, 113, 66}, FACTS_NAME_TLS_SNI, true},  /* nobody's */
+	    {"content.dropboxapi.com", {203, 0, 113, 66}, FACTS_NAME_QUIC_SNI, true},
+	    {"content.dropboxapi.com", {20, 60, 133, 132}, FACTS_NAME_TLS_SNI, true}, /* Azure's */
+	    {"acme.blob.core.windows.net", {162, 125, 21, 3}, FACTS_NAME_TLS_SNI, true},
+	    {"acme.blob.core.windows.net", {203, 0, 113, 66}, FACTS_NAME_TLS_SNI, false}, /* Azure is wide: unknown */
+	    {"acme.blob.core.windows.net", {20, 60, 133, 132}, FACTS_NAME_TLS_SNI, false},
+	    {"cfl.dropboxstatic.com", {104, 16, 100, 29}, FACTS_NAME_TLS_SNI, false}, /* rented from a front */
+	    {"content.dropboxapi.com", {10, 0, 0, 8}, FACTS_NAME_TLS_SNI, false},     /* a proxy inside */
+	    {"content.dropboxapi.com", {203, 0, 113, 66}, FACTS_NAME_DNS_ANSWER, false}, /* the resolver said so */
+	    {"intranet.example", {162, 125, 21, 3}, FACTS_NAME_TLS_SNI, false},       /* nothing known of it */
+	};
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		struct verdict v;
+		struct scene_flow fl = scene_tls(1, kinds[i].name, T0, 5000, 100);
+		const uint8_t *ip = kinds[i].ip;
+		fl.f.dst = scene_v4(ip[0], ip[1], ip[2], ip[3], 443);
+		fl.f.name_source = kinds[i].source;
+		judge_classify(sc->judge, &fl.f, &v);
+		assert_int_equal(v.sni_ip_mismatch, kinds[i].mismatch);
+		fl.f.connect_host = "upload.example";
+		judge_classify(sc->judge, &fl.f, &v);
+		assert_false(v.sni_ip_mismatch); /* the address is the proxy's */
+	}
+	scene_free(sc);
+}
+
 static void classify__direction__at_the_edges(void **state)
 {
 	(void)state;
@@ -701,6 +740,7 @@ int main(void)
 	    cmocka_unit_test(finish__two_names_by_dns__the_sentence_names_both),
 	    cmocka_unit_test(finish__upload_after_a_pause__archive_before_the_burst_counts),
 	    cmocka_unit_test(classify__names__decide_before_addresses),
+	    cmocka_unit_test(classify__name_at_another_networks_address__mismatch),
 	    cmocka_unit_test(classify__direction__at_the_edges),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,6 +72,7 @@ static void judge__more_senders_than_places__forgets_only(void **state)
 	for (uint32_t host = 1; host <= 4 * OFFLOAD_SENDERS; host++)
 		known += give(of, host, 0, 0);
 	assert_in_range(known, 1, OFFLOAD_SENDERS);
+	assert_in_range(offload_overwritten(of), 3 * OFFLOAD_SENDERS, 8 * OFFLOAD_SENDERS);
 	for (uint32_t host = 1 << 20; host < (1 << 20) + 1000; host++)
 		assert_false(give(of, host, SEGMENT_BAD_CSUM, 0));
 	offload_free(of);
@@ -88,6 +89,7 @@ static void look__more_flows_than_places__forgets_only(void **state)
 		memcpy(p + 11, &i, sizeof i);
 		assert_int_equal(natpair_look(np, &s, (struct natpair_flow){i, i}).id, 0);
 	}
+	assert_in_range(natpair_overwritten(np), N - NATPAIR_ENTRIES, N - 1);
 	uint32_t found = 0;
 	for (uint32_t i = N; i > N / 2; i--) {
 		memcpy(p + 11, &i, sizeof i);

@@ -378,10 +378,68 @@ static void stats__every_counter__has_a_row(void **state)
 	assert_num(r, "leaktap.input.records_lost", 5);
 	assert_num(r, "leaktap.feed.spooled", 8);
 	assert_true(json_is_false(at(r, "leaktap.last")));
-	/* decode: two numbers a verdict; packets and bytes in front; names */
-	size_t in_track = sizeof st.track / sizeof *track - 2 - 2 * DECODE_VERDICT_COUNT - FACTS_NAME_SOURCE_COUNT;
+	assert_num(r, "leaktap.quality.gap_bytes", (json_int_t)st.track.quality.gap_bytes);
+	assert_num(r, "leaktap.quality.alarms.possible_split_routing", (json_int_t)st.track.alarms.possible_split_routing);
+	/* its own counters and three shares, and the object of alarms */
+	assert_int_equal(json_object_size(at(r, "leaktap.quality")), sizeof st.track.quality / sizeof *track + 3 + 1);
+	assert_int_equal(json_object_size(at(r, "leaktap.quality.alarms")), sizeof st.track.alarms / sizeof *track);
+	/* decode: two numbers a verdict; packets and bytes in front; names; quality */
+	size_t in_track = sizeof st.track / sizeof *track - 2 - 2 * DECODE_VERDICT_COUNT - FACTS_NAME_SOURCE_COUNT -
+			  (sizeof st.track.quality + sizeof st.track.alarms) / sizeof *track;
 	assert_int_equal(json_object_size(at(r, "leaktap.table")), in_track);
 	json_decref(r);
+}
+
+static void stats__quality__parts_per_million(void **state)
+{
+	(void)state;
+	struct sink_stats st = {.last = true};
+	st.track.quality = (struct quality_counts){.judged_flows = 8, .one_sided_flows = 1, .delivered_bytes = 3000, .gap_bytes = 1000};
+	struct jsonout j = {0};
+	record_eve.stats(&j, &conf, &st);
+	json_t *r = taken(&j);
+	assert_num(r, "leaktap.quality.one_sided_ppm", 125000);
+	assert_num(r, "leaktap.quality.capture_loss_ppm", 333333);
+	assert_num(r, "leaktap.quality.dup_ratio_ppm", 0);
+	json_decref(r);
+}
+
+/* Flags that are no bit: said by the pairing of flows, and by catalogue and address. */
+static void flow__pair_and_mismatch__in_flags(void **state)
+{
+	(void)state;
+	struct flow_facts f = tell_facts(7099);
+	f.flags = FACTS_NAT_PAIR;
+	f.nat_second = true;
+	struct verdict v = tell_verdict(&f);
+	v.sni_ip_mismatch = true;
+	struct jsonout j = {0};
+	record_eve.flow(&j, &conf, &v);
+	json_t *r = taken(&j), *flags = at(r, "leaktap.flags");
+	static const char *const words[] = {"suspected_nat_pair", "nat_second", "sni_ip_mismatch"};
+	assert_int_equal(json_array_size(flags), 3);
+	for (size_t i = 0; i < 3; i++)
+		assert_string_equal(json_string_value(json_array_get(flags, i)), words[i]);
+	json_decref(r);
+}
+
+static void flow__datagram_versions__by_name(void **state)
+{
+	(void)state;
+	static const struct {
+		uint16_t version;
+		const char *text;
+	} kinds[] = {{0x0303, "TLS 1.2"}, {0xfeff, "DTLS 1.0"}, {0x0100, "DTLS 1.0"}, {0xfefd, "DTLS 1.2"}, {0xfefc, "DTLS 1.3"}};
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		struct flow_facts f = tell_facts(7100 + i);
+		f.tls_version = kinds[i].version;
+		struct verdict v = tell_verdict(&f);
+		struct jsonout j = {0};
+		record_eve.flow(&j, &conf, &v);
+		json_t *r = taken(&j);
+		assert_string_equal(json_string_value(at(r, "tls.version")), kinds[i].text);
+		json_decref(r);
+	}
 }
 
 static void stats__no_packet__no_time(void **state)
@@ -440,7 +498,8 @@ int main(void)
 		cmocka_unit_test(alert__finding__has_its_members),
 		cmocka_unit_test(records__hostile_texts__one_tame_line_each),
 		cmocka_unit_test(stats__every_counter__has_a_row),
-		cmocka_unit_test(stats__no_packet__no_time),
+		cmocka_unit_test(stats__quality__parts_per_million), cmocka_unit_test(flow__pair_and_mismatch__in_flags),
+		cmocka_unit_test(flow__datagram_versions__by_name), cmocka_unit_test(stats__no_packet__no_time),
 		cmocka_unit_test(schemas__all_records_of_these_tests__valid),
 	};
 	return cmocka_run_group_tests(tests, open_all, close_all);

@@ -17,9 +17,10 @@
 static int saved_fd;
 static char path[] = "/tmp/leaktap-table.XXXXXX";
 
-static struct sink *opened(bool color)
+static struct sink *opened_with(bool color, bool nat_one_side)
 {
-	struct sink_conf conf = {.target = "-", .format = "eve", .records = SINK_ALL, .sensor = "t", .color = color};
+	struct sink_conf conf = {.target = "-", .format = "eve", .records = SINK_ALL, .sensor = "t", .color = color,
+				 .nat_one_side = nat_one_side};
 	struct sink *s;
 	struct err err;
 	memset(path + sizeof path - 7, 'X', 6);
@@ -32,6 +33,11 @@ static struct sink *opened(bool color)
 	if (sink_table.open(&s, &conf, &err))
 		return NULL;
 	return s;
+}
+
+static struct sink *opened(bool color)
+{
+	return opened_with(color, false);
 }
 
 static char *closed(struct sink *s)
@@ -110,6 +116,25 @@ static void table__record_in_between__not_counted_twice(void **state)
 	free(text);
 }
 
+/* Both sides of a translator: two flows of the same bytes. */
+static void table__translator_pair__one_side_when_configured(void **state)
+{
+	(void)state;
+	for (int one = 0; one < 2; one++) {
+		struct flow_facts inside = tell_facts(1), outside = tell_facts(2);
+		inside.flags = outside.flags = FACTS_NAT_PAIR;
+		outside.nat_second = true;
+		struct verdict v = tell_verdict(&inside), w = tell_verdict(&outside);
+		struct sink *s = opened_with(false, one);
+		sink_table.flow(s, &v);
+		sink_table.flow(s, &w);
+		char *text = closed(s);
+		assert_non_null(strstr(text, one ? " 1,752            412 app upload       1\n"
+						 : " 3,504            824 app upload       2\n"));
+		free(text);
+	}
+}
+
 static void table__hostile_texts__ascii_only(void **state)
 {
 	(void)state;
@@ -181,7 +206,7 @@ int main(void)
 		cmocka_unit_test(table__a_finding_and_its_flow__sentence_then_destinations),
 		cmocka_unit_test(table__nothing__says_so_and_of_what),
 		cmocka_unit_test(table__record_in_between__not_counted_twice),
-		cmocka_unit_test(table__hostile_texts__ascii_only),
+		cmocka_unit_test(table__translator_pair__one_side_when_configured), cmocka_unit_test(table__hostile_texts__ascii_only),
 		cmocka_unit_test(table__color__only_ours),
 		cmocka_unit_test(table__long_texts__whole_and_columns_cut),
 	};

@@ -286,6 +286,37 @@ static void add__tls13__tickets_of_other_servers__left_out(void **state)
 	assert_int_equal(s.down, 180);
 }
 
+/* A server that gives one ticket: it is left out once the answer follows. A lone record of that size is the answer. */
+static void add__tls13__one_ticket__left_out(void **state)
+{
+	(void)state;
+	static const uint32_t sizes[] = {150, 200, 250};
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		handshake13(SUITE_13_SHA256, false, false);
+		data(CLIENT, 300, 17);
+		record(SERVER, 23, (uint16_t)(sizes[i] + 17), NULL, 0);
+		data(SERVER, 5000, 17);
+		struct said s = run(1448, 65535);
+		assert_int_equal(s.up, 300);
+		assert_int_equal(s.down, 5000);
+		assert_true(s.estimated);
+		handshake13(SUITE_13_SHA256, false, false);
+		data(CLIENT, 300, 17);
+		data(SERVER, sizes[i], 17);
+		record(SERVER, 23, 19, NULL, 0); /* close_notify */
+		assert_int_equal(run(1448, 65535).down, sizes[i]);
+	}
+	/* too small and too large for one */
+	handshake13(SUITE_13_SHA256, false, false);
+	data(SERVER, 60, 17);
+	data(SERVER, 700, 17);
+	assert_int_equal(run(1448, 65535).down, 760);
+	handshake13(SUITE_13_SHA256, false, false);
+	data(SERVER, 400, 17);
+	data(SERVER, 700, 17);
+	assert_int_equal(run(1448, 65535).down, 1100);
+}
+
 /* Equal records that no ticket is as large as: data from the first on. */
 static void add__tls13__equal_data_records__count(void **state)
 {
@@ -734,6 +765,7 @@ int main(void)
 	    cmocka_unit_test(add__tls12_cbc__within_a_block_a_record),
 	    cmocka_unit_test(add__tls13__handshake_and_tickets_left_out),
 	    cmocka_unit_test(add__tls13__tickets_of_other_servers__left_out),
+	    cmocka_unit_test(add__tls13__one_ticket__left_out),
 	    cmocka_unit_test(add__tls13__equal_data_records__count),
 	    cmocka_unit_test(add__tls13_client_auth_in_one_record__next_record_counts),
 	    cmocka_unit_test(add__hello_retry__second_server_hello_decides),

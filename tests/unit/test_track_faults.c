@@ -243,6 +243,9 @@ static uint32_t pair_flags(const struct side *a, const struct side *b, uint32_t 
 	assert_int_equal(t->told.at[0].up.bytes, n);
 	assert_int_equal(t->told.at[1].up.bytes, n);
 	uint32_t both = t->told.at[0].flags & t->told.at[1].flags & FACTS_NAT_PAIR;
+	/* the later one of a pair can be left out of sums */
+	assert_false(t->told.at[0].nat_second);
+	assert_int_equal(t->told.at[1].nat_second, both != 0);
 	assert_int_equal(both, (t->told.at[0].flags | t->told.at[1].flags) & FACTS_NAT_PAIR);
 	struct track_stats s;
 	track_stats(t->tr, &s);
