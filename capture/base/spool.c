@@ -207,6 +207,8 @@ static int recover(struct spool *sp)
 		if (fd < 0)
 			return fd;
 		reset_window(sp, fd);
+		if (i && s[-1].last > s->last) /* numbers grow from one to the next, whatever their names say */
+			s->last = s[-1].last;
 		rc = survey(sp, s);
 		if (rc < 0)
 			return rc;

@@ -14,6 +14,7 @@
 #include "capture/base/err.h"
 
 enum { SPOOL_MAX_RECORD_BYTES = 4 << 20 };
+#define SPOOL_MAX_NUMBER (UINT64_C(1) << 53) /* none is higher; a record that says so is damage */
 
 struct spool_conf {
 	const char *directory;   /* made when missing, its parent must exist */

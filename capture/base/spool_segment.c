@@ -119,7 +119,7 @@ static int check(struct window *w, uint64_t at, uint64_t end, uint64_t after, st
 	if (get32(h + 16) != crc32c(w->seed, h, 16) || n > SPOOL_MAX_RECORD_BYTES || at + RECORD_HEADER_BYTES + n > end)
 		return 0;
 	*ret_skip = RECORD_HEADER_BYTES + (uint64_t)n; /* a good header tells the length, whatever became of the bytes */
-	if (number <= after)
+	if (number <= after || number > SPOOL_MAX_NUMBER)
 		return 0;
 	h = look(w, at, RECORD_HEADER_BYTES + (size_t)n);
 	if (!h)

@@ -242,6 +242,65 @@ static void g06__hellos_never_finished__bounded_and_given_up_after_10_s(void **s
 	talk_free(t);
 }
 
+static const uint64_t a_minute_ns = UINT64_C(60000000000);
+
+/* Another minute of every one of n flows: 1,000 bytes each. */
+static void each_a_minute(struct talk *t, uint16_t n, uint32_t minute)
+{
+	uint64_t begin_ns = t->ts_ns;
+	for (uint16_t k = 0; k < n; k++) {
+		t->cport = (uint16_t)(50000 + k);
+		talk_up(t, 1 + minute * 1000, 1000);
+		talk_ack(t, 1001 + minute * 1000);
+	}
+	t->ts_ns = begin_ns + a_minute_ns;
+}
+
+/* 25 hours without a record in between: what does not fit into 1,440 minutes goes to the last, nothing is lost. */
+static void minutes__more_than_a_day__merged_and_flagged(void **state)
+{
+	(void)state;
+	struct talk *t = talk_new((struct track_conf){0});
+	talk_handshake(t);
+	for (uint32_t m = 0; m < 1500; m++)
+		each_a_minute(t, 1, m);
+	const struct flow_facts *f = talk_end(t);
+	assert_int_equal(t->told.n, 1);
+	assert_int_equal(f->up.bytes, 1500000);
+	assert_int_equal(f->n_minutes, FACTS_MAX_MINUTES);
+	assert_int_equal(t->told.minutes_up[0], 1500000);
+	assert_true(f->flags & FACTS_MINUTES_MERGED);
+	talk_free(t);
+}
+
+/* 8 flows may have 8 + 4 x (2 + 1,024) = 4,112 past minutes among them, and have 8 x 600. */
+static void minutes__pool_full__refused_counted_and_bytes_exact(void **state)
+{
+	(void)state;
+	enum { FLOWS = 8, MINUTES = 600 };
+	struct talk *t = talk_new((struct track_conf){.max_flows = FLOWS});
+	struct track_stats s;
+	for (uint16_t k = 0; k < FLOWS; k++) {
+		t->cport = (uint16_t)(50000 + k);
+		talk_handshake(t);
+	}
+	for (uint32_t m = 0; m < MINUTES; m++)
+		each_a_minute(t, FLOWS, m);
+	talk_end(t);
+	track_stats(t->tr, &s);
+	assert_in_range(s.minutes_refused, 1, FLOWS * MINUTES - 4112);
+	assert_int_equal(t->told.n, FLOWS);
+	size_t minutes = 0;
+	for (size_t i = 0; i < t->told.n; i++) {
+		assert_int_equal(t->told.at[i].up.bytes, MINUTES * 1000);
+		assert_int_equal(t->told.minutes_up[i], MINUTES * 1000);
+		assert_true(t->told.at[i].flags & FACTS_MINUTES_MERGED);
+		minutes += t->told.at[i].n_minutes;
+	}
+	assert_in_range(minutes, 4112, 4112 + FLOWS); /* and the one that each is in */
+	talk_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -251,6 +310,8 @@ int main(void)
 	    cmocka_unit_test(g04__holes_everywhere__acknowledged_exact_and_memory_bounded),
 	    cmocka_unit_test(g05__fragment_flood__bounded_and_counted),
 	    cmocka_unit_test(g06__hellos_never_finished__bounded_and_given_up_after_10_s),
+	    cmocka_unit_test(minutes__more_than_a_day__merged_and_flagged),
+	    cmocka_unit_test(minutes__pool_full__refused_counted_and_bytes_exact),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
