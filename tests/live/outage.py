@@ -182,7 +182,8 @@ def stands_still(net, leaktap, redis):
     wanted = sum(up for _, up, _ in sent), sum(down for _, _, down in sent)
     equal("bytes in the rollups", rollups(redis), wanted)
     expect(held > STOPPED_S * RATE * 10, f"only {held} bytes waited: the test does not test")
-    expect(during - resident < 96 << 10, f"memory grew from {resident} to {during} KiB")
+    # Without any outage the bounded tables of flows and hosts fill at 0.4 to 0.7 MiB/s; what waits must not come on top without bound.
+    expect(during - resident < (96 + 0.7 * STOPPED_S) * 1024, f"memory grew from {resident} to {during} KiB")
     print(f"stopped {STOPPED_S} s at {RATE} flows/s: {len(sent)} flows, {len(sent) * 3} packets, 0 dropped, {held >> 20} MiB waited, memory {resident >> 10} -> "
           f"{during >> 10} MiB, caught up in {took:.1f} s ({STOPPED_S / max(took, 0.1):.0f} x), 0 bytes off", flush=True)
 
