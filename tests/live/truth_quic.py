@@ -146,7 +146,8 @@ def run(net, leaktap, receiver, iface, twice):
     # A frame the sensor did not see is missed for good, no acknowledgement tells of it: so the ring holds an upload.
     ring_mib = 1024 if lab.LONG else 128
     sensor = Sensor(net, leaktap, "tap", iface, name=f"quic-{iface}".replace("_", "-"), ring_mib=ring_mib)
-    truths = [(upload(net, receiver, *row), *row) for row in plan()]
+    rows = [row for row in plan() if not twice or row[0] < GIB]  # the largest, three times over, is more than the ring
+    truths = [(upload(net, receiver, *row), *row) for row in rows]
     ports = [(peer, way[2]) for truth, _, way, _ in truths for peer in truth["in"]]
     equal("uploads told apart", len(set(ports)), len(ports))
     sensor.wait_record("the last flow", "flow", lambda r: str(r.get("src_port")) == ports[-1][0])
