@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "capture/base/nhash.h"
+
 /* hash 0: empty */
 struct copies_entry {
 	uint64_t hash;
@@ -11,7 +13,7 @@ struct copies_entry {
 };
 
 struct copies {
-	struct hash_key key;
+	struct nhash hash;
 	uint64_t overwritten;
 	struct copies_entry at[COPIES_BUCKETS][COPIES_WAYS];
 };
@@ -25,7 +27,7 @@ struct copies *copies_new(struct hash_key key)
 	if (!cp)
 		return NULL;
 	memset(cp, 0, sizeof *cp);
-	cp->key = key;
+	nhash_init(&cp->hash, key);
 	return cp;
 }
 
@@ -54,10 +56,10 @@ static uint64_t fingerprint(const struct copies *cp, uint64_t flow, unsigned dir
 	uint32_t n = seg->payload_captured_bytes < COPIES_BYTES ? seg->payload_captured_bytes : COPIES_BYTES;
 	memcpy(x.first, seg->payload, n);
 	if (kind == COPIES_QUIC && n && seg->payload[0] & QUIC_LONG_HEADER) {
-		uint64_t all = hash_bytes(cp->key, seg->payload, seg->payload_captured_bytes);
+		uint64_t all = nhash_bytes(&cp->hash, seg->payload, seg->payload_captured_bytes);
 		memcpy(x.first, &all, sizeof all);
 	}
-	uint64_t h = hash_bytes(cp->key, &x, sizeof x);
+	uint64_t h = nhash_bytes(&cp->hash, &x, sizeof x);
 	return h ? h : 1;
 }
 

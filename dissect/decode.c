@@ -51,14 +51,7 @@ static enum decode_verdict finish(struct decode_walk *w, int verdict)
 enum decode_verdict decode_frame(const struct decode_conf *conf, const struct packet *pkt,
 				 struct segment *ret_seg)
 {
-	struct decode_walk w;
 	uint32_t captured = pkt->caplen < pkt->len ? pkt->caplen : pkt->len;
-	w.conf = conf;
-	w.seg = ret_seg;
-	w.in = bytes_of(pkt->data, captured);
-	w.wire_bytes = pkt->len;
-	w.type = 0;
-	w.has_outer = false;
 	ret_seg->ts_ns = pkt->ts_ns;
 	ret_seg->frame_bytes = pkt->len;
 	ret_seg->n_vlan = 0;
@@ -67,13 +60,15 @@ enum decode_verdict decode_frame(const struct decode_conf *conf, const struct pa
 	ret_seg->n_tunnels = 0;
 	ret_seg->input = pkt->input;
 	ret_seg->number = pkt->number;
-	/* By far the most frequent frame goes straight to its header. */
-	if (pkt->link == PACKET_LINK_ETHERNET && captured >= 14 && pkt->data[12] == 0x08 &&
-	    pkt->data[13] == 0x00) {
-		w.in.at += 14;
-		w.wire_bytes -= 14;
-		return finish(&w, decode_ip4(&w));
-	}
+	if (!conf->verify_checksums && decode_plain(pkt, captured, ret_seg))
+		return DECODE_OK;
+	struct decode_walk w;
+	w.conf = conf;
+	w.seg = ret_seg;
+	w.in = bytes_of(pkt->data, captured);
+	w.wire_bytes = pkt->len;
+	w.type = 0;
+	w.has_outer = false;
 	return finish(&w, decode_link(&w, pkt->link));
 }
 

@@ -3,12 +3,6 @@
 #include "dissect/decode_walk.h"
 
 enum {
-	PORT_GTPU = 2152,
-	PORT_TEREDO = 3544,
-	PORT_VXLAN = 4789,
-	PORT_VXLAN_LINUX = 8472, /* the kernel's default, older than the registered port */
-	PORT_CAPWAP = 5247,      /* data channel */
-	PORT_GENEVE = 6081,
 	GRE_CHECKSUM = 0x8000,
 	GRE_ROUTING = 0x4000,
 	GRE_KEY = 0x2000,
@@ -258,17 +252,17 @@ static bool capwap(struct inner *inner)
 static bool udp_tunnel(const struct segment *seg, struct inner *inner)
 {
 	switch (seg->dport) {
-	case PORT_VXLAN:
-	case PORT_VXLAN_LINUX:
+	case DECODE_PORT_VXLAN:
+	case DECODE_PORT_VXLAN_LINUX:
 		return vxlan(inner);
-	case PORT_GENEVE:
+	case DECODE_PORT_GENEVE:
 		return geneve(inner);
-	case PORT_GTPU:
+	case DECODE_PORT_GTPU:
 		return gtpu(inner);
 	default:
-		if (seg->dport == PORT_CAPWAP || seg->sport == PORT_CAPWAP)
+		if (seg->dport == DECODE_PORT_CAPWAP || seg->sport == DECODE_PORT_CAPWAP)
 			return capwap(inner);
-		return (seg->dport == PORT_TEREDO || seg->sport == PORT_TEREDO) && teredo(inner);
+		return (seg->dport == DECODE_PORT_TEREDO || seg->sport == DECODE_PORT_TEREDO) && teredo(inner);
 	}
 }
 

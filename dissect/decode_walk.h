@@ -16,6 +16,15 @@ enum decode_step {
 	DECODE_STEP_IP, /* by the version nibble */
 };
 
+enum decode_port {
+	DECODE_PORT_GTPU = 2152,
+	DECODE_PORT_TEREDO = 3544,
+	DECODE_PORT_VXLAN = 4789,
+	DECODE_PORT_VXLAN_LINUX = 8472, /* the kernel's default, older than the registered port */
+	DECODE_PORT_CAPWAP = 5247,      /* data channel */
+	DECODE_PORT_GENEVE = 6081,
+};
+
 /* Beside the verdicts: go on with the step the walk names. */
 enum { DECODE_MORE = DECODE_VERDICT_COUNT };
 
@@ -81,6 +90,22 @@ static inline uint32_t decode_be32(const uint8_t *p)
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
+/* decode_tunnel_udp would look further. */
+static inline bool decode_may_tunnel(uint16_t sport, uint16_t dport)
+{
+	switch (dport) {
+	case DECODE_PORT_GTPU:
+	case DECODE_PORT_TEREDO:
+	case DECODE_PORT_VXLAN:
+	case DECODE_PORT_VXLAN_LINUX:
+	case DECODE_PORT_CAPWAP:
+	case DECODE_PORT_GENEVE:
+		return true;
+	default:
+		return sport == DECODE_PORT_CAPWAP || sport == DECODE_PORT_TEREDO;
+	}
+}
+
 /* The next n captured bytes, or NULL. */
 static inline const uint8_t *decode_walk_take(struct decode_walk *w, uint32_t n)
 {
@@ -116,6 +141,10 @@ static inline void decode_walk_payload(struct decode_walk *w)
 	if (seg->payload_captured_bytes < seg->payload_bytes)
 		seg->flags |= SEGMENT_SLICED;
 }
+
+/* decode_plain.c. false: not for it; seg may then have been written to, but for flags and what decode_frame has set.
+ */
+bool decode_plain(const struct packet *pkt, uint32_t captured, struct segment *seg);
 
 /* decode_l2.c. Every step and every function below returns a verdict or DECODE_MORE. */
 int decode_link(struct decode_walk *w, uint16_t link);

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "capture/base/hash.h"
+#include "capture/base/nhash.h"
 
 enum {
 	DEFAULT_ENTRIES = 65536,
@@ -50,7 +50,7 @@ struct link {
 };
 
 struct dnscache {
-	struct hash_key hash_key;
+	struct nhash hash;
 	uint64_t grace_ns;
 	uint32_t max_entries, n_buckets;
 	uint32_t n_entries, n_used; /* n_used: entries ever handed out; those beyond were never touched */
@@ -83,11 +83,12 @@ struct dnscache *dnscache_new(size_t max_entries, uint64_t grace_ns)
 	dc->buckets = malloc(dc->n_buckets * sizeof *dc->buckets);
 	dc->links = calloc(dc->max_entries, sizeof *dc->links);
 	dc->entries = calloc(dc->max_entries, sizeof *dc->entries);
-	if (!dc->buckets || !dc->links || !dc->entries ||
-	    getrandom(&dc->hash_key, sizeof dc->hash_key, 0) != sizeof dc->hash_key) {
+	struct hash_key key;
+	if (!dc->buckets || !dc->links || !dc->entries || getrandom(&key, sizeof key, 0) != sizeof key) {
 		dnscache_free(dc);
 		return NULL;
 	}
+	nhash_init(&dc->hash, key);
 	memset(dc->buckets, 0xff, dc->n_buckets * sizeof *dc->buckets);
 	return dc;
 }
@@ -141,7 +142,7 @@ struct place {
 
 static struct place place_of(const struct dnscache *dc, const struct key *key)
 {
-	uint64_t hash = hash_bytes(dc->hash_key, key, sizeof *key);
+	uint64_t hash = nhash_bytes(&dc->hash, key, sizeof *key);
 	return (struct place){(uint32_t)hash & (dc->n_buckets - 1), (uint32_t)(hash >> 32)};
 }
 

@@ -36,6 +36,7 @@ enum flow_state {
 	FLOW_STEP_ONE_0 = 1 << 23, /* acked last moved by one: a FIN's look */
 	FLOW_TCP_OPEN = 1 << 25,   /* handshake done, or data acknowledged */
 	FLOW_NAT_SECOND = 1 << 27, /* its pair was seen before it */
+	FLOW_SLOT_ONLY = 1 << 28, /* the flow_ext holds an inspection slot and nothing else */
 	FLOW_LAGGING = 1 << 26,    /* its stamps lie behind the clock: idle for how long, last_ns does not tell */
 };
 #define FLOW_DIR(bit, dir) ((uint32_t)(bit) << (dir))

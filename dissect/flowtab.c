@@ -1,5 +1,6 @@
 #include "dissect/flowtab.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -22,7 +23,8 @@ static struct flowtab_slot *map_slots(uint32_t n_buckets, size_t *ret_bytes)
 
 int flowtab_init(struct flowtab *ft, uint32_t max_flows, struct hash_key key)
 {
-	*ft = (struct flowtab){.key = key, .n_buckets = FLOWTAB_FIRST_BUCKETS};
+	*ft = (struct flowtab){.n_buckets = FLOWTAB_FIRST_BUCKETS};
+	nhash_init(&ft->hash, key);
 	int r = arena_init(&ft->flows, sizeof(struct flow), max_flows, true);
 	if (r < 0)
 		return r;
@@ -53,8 +55,13 @@ void flowtab_done(struct flowtab *ft)
 
 void flowtab_key(struct flowkey *ret_key, const struct segment *seg, uint16_t vlan, unsigned *ret_side)
 {
-	int order = memcmp(seg->src, seg->dst, 16);
-	unsigned side = order > 0 || (order == 0 && seg->sport > seg->dport);
+	/* the order of memcmp: flow ids depend on it */
+	uint64_t src[2], dst[2];
+	memcpy(src, seg->src, 16);
+	memcpy(dst, seg->dst, 16);
+	unsigned side = be64toh(src[0]) > be64toh(dst[0]);
+	if (src[0] == dst[0])
+		side = src[1] == dst[1] ? seg->sport > seg->dport : be64toh(src[1]) > be64toh(dst[1]);
 	memcpy(ret_key->ip[side], seg->src, 16);
 	memcpy(ret_key->ip[!side], seg->dst, 16);
 	ret_key->port[side] = seg->sport;
@@ -72,20 +79,22 @@ uint32_t flowtab_prefetch_flow(const struct flowtab *ft, uint32_t hash)
 		if (b[i].tag != hash || !b[i].id)
 			continue;
 		flowtab_prefetch(ft, b[i].id);
-		return b[i].id;
+		return (uint32_t)(b + i - ft->slots) + 1;
 	}
 	return 0;
 }
 
 static bool same(const struct flowtab *ft, const struct flow *f, const struct flowkey *key, uint32_t hash)
 {
-	if (f->port[0] != key->port[0] || f->port[1] != key->port[1] || f->proto != key->proto)
+	bool differs = (f->port[0] ^ key->port[0]) | (f->port[1] ^ key->port[1]) | (f->proto ^ key->proto);
+	if (differs || (ft->vlan_of && ft->vlan_of[f->vantage] != key->vlan))
 		return false;
-	if (ft->vlan_of && ft->vlan_of[f->vantage] != key->vlan)
-		return false;
-	if (!flow_has(f, FLOW_V6))
-		return key->family == 4 && memcmp(&f->v4[0], key->ip[0], 4) == 0 &&
-		       memcmp(&f->v4[1], key->ip[1], 4) == 0;
+	if (!flow_has(f, FLOW_V6)) {
+		uint32_t low, high;
+		memcpy(&low, key->ip[0], 4);
+		memcpy(&high, key->ip[1], 4);
+		return key->family == 4 && f->v4[0] == low && f->v4[1] == high;
+	}
 	if (key->family != 6 || f->v6.tag != hash)
 		return false;
 	return memcmp(arena_at(&ft->ends, f->v6.ends), key->ip, sizeof key->ip) == 0;
@@ -101,6 +110,12 @@ uint32_t flowtab_find(const struct flowtab *ft, const struct flowkey *key, uint3
 		if (s->tag == hash && same(ft, flowtab_at(ft, s->id), key, hash))
 			return s->id;
 	return 0;
+}
+
+uint32_t flowtab_find_at(const struct flowtab *ft, const struct flowkey *key, uint32_t hash, uint32_t where)
+{
+	uint32_t id = flowtab_id_at(ft, where);
+	return id && same(ft, flowtab_at(ft, id), key, hash) ? id : flowtab_find(ft, key, hash);
 }
 
 static void put_slot(struct flowtab *ft, struct flowtab_slot slot)

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "capture/base/hash.h"
+#include "capture/base/nhash.h"
 #include "dissect/arena.h"
 #include "dissect/decode.h"
 #include "dissect/flow.h"
@@ -24,6 +24,7 @@ struct flowkey {
 	uint16_t vlan; /* id of the tags when they are part of the key, else 0 */
 };
 static_assert(sizeof(struct flowkey) == 40, "hashed as bytes: no padding");
+static_assert(offsetof(struct flowkey, port) == 32, "8 bytes from the ports on");
 
 struct flowtab_slot {
 	uint32_t tag, id; /* id 0: empty */
@@ -37,7 +38,7 @@ struct flowtab {
 	uint32_t n_buckets, used;
 	uint32_t hand; /* sweeping: last id looked at */
 	bool ordered;  /* the index was given up for flowtab_order */
-	struct hash_key key;
+	struct nhash hash;
 	const uint16_t *vlan_of; /* by vantage: id of its tags; NULL when tags are not part of the key.
 				    Borrowed from vantage */
 };
@@ -50,16 +51,12 @@ void flowtab_key(struct flowkey *ret_key, const struct segment *seg, uint16_t vl
 static inline uint32_t flowtab_hash(const struct flowtab *ft, const struct flowkey *key)
 {
 	if (key->family == 6)
-		return (uint32_t)hash_bytes(ft->key, key, sizeof *key);
-	struct {
-		uint32_t ip[2];
-		uint16_t port[2];
-		uint8_t proto, family;
-		uint16_t vlan;
-	} v4 = {{0, 0}, {key->port[0], key->port[1]}, key->proto, key->family, key->vlan};
-	memcpy(&v4.ip[0], key->ip[0], 4);
-	memcpy(&v4.ip[1], key->ip[1], 4);
-	return (uint32_t)hash_bytes(ft->key, &v4, sizeof v4);
+		return (uint32_t)nhash_bytes(&ft->hash, key, sizeof *key);
+	uint8_t v4[16];
+	memcpy(v4, key->ip[0], 4);
+	memcpy(v4 + 4, key->ip[1], 4);
+	memcpy(v4 + 8, key->port, 8); /* and all behind it */
+	return (uint32_t)nhash_bytes(&ft->hash, v4, sizeof v4);
 }
 
 static inline struct flowtab_slot *flowtab_bucket(const struct flowtab *ft, uint32_t hash)
@@ -74,18 +71,23 @@ static inline void flowtab_prefetch_bucket(const struct flowtab *ft, uint32_t ha
 
 static inline struct flow *flowtab_at(const struct flowtab *ft, uint32_t id)
 {
-	return arena_at(&ft->flows, id);
+	return (struct flow *)(void *)ft->flows.objects + (id - 1); /* by a size the compiler knows */
 }
 
 static inline void flowtab_prefetch(const struct flowtab *ft, uint32_t id)
 {
-	const uint8_t *f = arena_at(&ft->flows, id);
+	const uint8_t *f = (const uint8_t *)flowtab_at(ft, id);
 	__builtin_prefetch(f, 1);
 	__builtin_prefetch(f + 64, 1);
 }
 
-/* After the bucket has arrived: asks for the entry that probably matches, and says which. 0: none. */
+/* After the bucket has arrived: asks for the entry that probably matches, and says where the index has it. 0: none. */
 uint32_t flowtab_prefetch_flow(const struct flowtab *ft, uint32_t hash);
+/* The id that the index has there by now. 0: none. */
+static inline uint32_t flowtab_id_at(const struct flowtab *ft, uint32_t where)
+{
+	return where ? ft->slots[where - 1].id : 0;
+}
 /* After that entry has arrived: asks for the addresses that a comparison needs. */
 static inline void flowtab_prefetch_ends(const struct flowtab *ft, const struct flow *f)
 {
@@ -93,6 +95,8 @@ static inline void flowtab_prefetch_ends(const struct flowtab *ft, const struct 
 		__builtin_prefetch(arena_at(&ft->ends, f->v6.ends));
 }
 uint32_t flowtab_find(const struct flowtab *ft, const struct flowkey *key, uint32_t hash); /* 0: none */
+/* The same, looking first where flowtab_prefetch_flow said. */
+uint32_t flowtab_find_at(const struct flowtab *ft, const struct flowkey *key, uint32_t hash, uint32_t where);
 /* A new entry with key and due time 0, the rest zero. 0 when max_flows are in use or memory is short: evict
  * one and try again. key must not be there. */
 uint32_t flowtab_add(struct flowtab *ft, const struct flowkey *key, uint32_t hash, uint16_t vantage);

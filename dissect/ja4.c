@@ -5,6 +5,7 @@
 #include "dissect/crypt.h"
 
 enum { EXT_SERVER_NAME = 0, EXT_ALPN = 16, HASH_DIGITS = 12, VALUE_CHARS = 5 };
+enum { SEEN_SETS = 16, SEEN_WAYS = 4, MAX_SEEN_CHARS = 370 };
 
 static const char hex[] = "0123456789abcdef";
 
@@ -38,16 +39,60 @@ static void sort_values(uint16_t *v, size_t n)
 		}
 }
 
-static void hash_text(const struct text *text, char ret_digits[HASH_DIGITS + 1])
+static void digits_of(const struct text *text, char ret_digits[HASH_DIGITS])
 {
-	memset(ret_digits, '0', HASH_DIGITS);
-	ret_digits[HASH_DIGITS] = 0;
-	if (!text->n)
-		return;
 	uint8_t digest[CRYPT_SHA256_BYTES];
 	crypt_sha256(text->at, text->n, digest);
 	for (int i = 0; i < HASH_DIGITS; i++)
 		ret_digits[i] = hex[digest[i / 2] >> (i % 2 ? 0 : 4) & 15];
+}
+
+/* Client programs are few: their lists come again and again. Texts are compared whole, so that
+ * one pushed out costs a digest and nothing else. */
+struct digest_seen {
+	uint16_t n;
+	char digits[HASH_DIGITS];
+	char text[MAX_SEEN_CHARS];
+};
+
+static uint64_t place_of(const struct text *text)
+{
+	uint64_t h = text->n, word;
+	size_t i = 0;
+	for (; i + sizeof word <= text->n; i += sizeof word) {
+		memcpy(&word, text->at + i, sizeof word);
+		h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+		h ^= h >> 32;
+	}
+	word = 0;
+	memcpy(&word, text->at + i, text->n - i);
+	h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+	return h >> 32;
+}
+
+static void hash_text(const struct text *text, char ret_digits[HASH_DIGITS + 1])
+{
+	static _Thread_local struct digest_seen seen[SEEN_SETS][SEEN_WAYS];
+	static _Thread_local unsigned next_way;
+	memset(ret_digits, '0', HASH_DIGITS);
+	ret_digits[HASH_DIGITS] = 0;
+	if (!text->n)
+		return;
+	if (text->n > MAX_SEEN_CHARS) {
+		digits_of(text, ret_digits);
+		return;
+	}
+	struct digest_seen *set = seen[place_of(text) % SEEN_SETS];
+	unsigned way = 0;
+	while (way < SEEN_WAYS && (set[way].n != text->n || memcmp(set[way].text, text->at, text->n)))
+		way++;
+	if (way == SEEN_WAYS) {
+		way = next_way++ % SEEN_WAYS;
+		digits_of(text, set[way].digits);
+		set[way].n = (uint16_t)text->n;
+		memcpy(set[way].text, text->at, text->n);
+	}
+	memcpy(ret_digits, set[way].digits, HASH_DIGITS);
 }
 
 /* Returns how many count, or -1 when they are too many to hash. */

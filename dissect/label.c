@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 
-#include "capture/base/hash.h"
+#include "capture/base/nhash.h"
 #include "dissect/arena.h"
 
 /* One arena cut into units of 16 bytes; a label's id is the number of its first unit, so that looking one up is
@@ -44,7 +44,7 @@ struct labels {
 	uint32_t n_buckets, round; /* buckets of this round: a power of two <= n_buckets */
 	uint32_t n, max;
 	uint64_t refused;
-	struct hash_key key;
+	struct nhash hash;
 	union {
 		struct blob b;
 		uint8_t bytes[MAX_BLOB];
@@ -142,8 +142,10 @@ struct labels *labels_new(size_t max_labels, size_t max_bytes)
 	ls->n_buckets = ls->round = FIRST_BUCKETS;
 	/* The kernel's 16 random bytes for this process, without a system call. */
 	const void *seed = (const void *)getauxval(AT_RANDOM); // NOLINT(performance-no-int-to-ptr)
+	struct hash_key key = {0, 0};
 	if (seed)
-		memcpy(&ls->key, seed, sizeof ls->key);
+		memcpy(&key, seed, sizeof key);
+	nhash_init(&ls->hash, key);
 	return ls;
 free_labels:
 	labels_free(ls);
@@ -168,7 +170,7 @@ static uint16_t draft_string(struct labels *ls, const char *s, const uint16_t *b
 	size_t len = strnlen(s, MAX_STRING);
 	for (size_t i = 0; i < n; i++) {
 		const char *old = (const char *)ls->draft.bytes + before[i];
-		if (before[i] && strncmp(old, s, len) == 0 && old[len] == 0)
+		if (before[i] && old[0] == s[0] && strncmp(old, s, len) == 0 && old[len] == 0)
 			return before[i];
 	}
 	uint16_t at = b->bytes;
@@ -204,7 +206,7 @@ enum { CONTENT = offsetof(struct blob, bytes) }; /* hashed and compared from her
 
 static uint32_t content_hash(const struct labels *ls, const struct blob *b)
 {
-	return (uint32_t)hash_bytes(ls->key, (const uint8_t *)b + CONTENT, b->bytes - CONTENT);
+	return (uint32_t)nhash_bytes(&ls->hash, (const uint8_t *)b + CONTENT, b->bytes - CONTENT);
 }
 
 /* The shared label that says the same, or 0. b->hash is set. */

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "capture/base/nhash.h"
+
 enum { TLS_HANDSHAKE = 22, PROTO_TCP = 6 };
 
 struct natpair_entry {
@@ -12,7 +14,7 @@ struct natpair_entry {
 };
 
 struct natpair {
-	struct hash_key key;
+	struct nhash hash;
 	uint64_t overwritten;
 	struct natpair_entry at[NATPAIR_ENTRIES];
 };
@@ -21,7 +23,7 @@ struct natpair *natpair_new(struct hash_key key)
 {
 	struct natpair *np = calloc(1, sizeof *np);
 	if (np)
-		np->key = key;
+		nhash_init(&np->hash, key);
 	return np;
 }
 
@@ -43,7 +45,7 @@ static uint64_t fingerprint(const struct natpair *np, const struct segment *seg)
 	uint32_t n =
 	    seg->payload_captured_bytes < NATPAIR_BYTES ? seg->payload_captured_bytes : NATPAIR_BYTES;
 	memcpy(x.first, seg->payload, n);
-	uint64_t h = hash_bytes(np->key, &x, sizeof x);
+	uint64_t h = nhash_bytes(&np->hash, &x, sizeof x);
 	return h ? h : 1;
 }
 

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "capture/base/nhash.h"
+
 struct quicmove_cid {
 	struct quicmove_flow flow;
 	uint8_t server[16];
@@ -18,7 +20,7 @@ struct quicmove_pair {
 };
 
 struct quicmove {
-	struct hash_key key;
+	struct nhash hash;
 	uint64_t overwritten;
 	struct quicmove_cid cids[QUICMOVE_ENTRIES];
 	struct quicmove_pair pairs[QUICMOVE_ENTRIES];
@@ -28,7 +30,7 @@ struct quicmove *quicmove_new(struct hash_key key)
 {
 	struct quicmove *qm = calloc(1, sizeof *qm); /* pages never used cost nothing */
 	if (qm)
-		qm->key = key;
+		nhash_init(&qm->hash, key);
 	return qm;
 }
 
@@ -44,7 +46,7 @@ static size_t cid_slot(const struct quicmove *qm, const struct facts_addr *serve
 	memcpy(x, server->ip, 16);
 	memcpy(x + 16, &server->port, 2);
 	memcpy(x + 18, cid, QUICMOVE_MIN_CID);
-	return hash_bytes(qm->key, x, sizeof x) % QUICMOVE_ENTRIES;
+	return nhash_bytes(&qm->hash, x, sizeof x) % QUICMOVE_ENTRIES;
 }
 
 static size_t pair_slot(const struct quicmove *qm, const struct facts_addr *client,
@@ -54,7 +56,7 @@ static size_t pair_slot(const struct quicmove *qm, const struct facts_addr *clie
 	memcpy(x, client->ip, 16);
 	memcpy(x + 16, server->ip, 16);
 	memcpy(x + 32, &server->port, 2);
-	return hash_bytes(qm->key, x, sizeof x) % QUICMOVE_ENTRIES;
+	return nhash_bytes(&qm->hash, x, sizeof x) % QUICMOVE_ENTRIES;
 }
 
 void quicmove_learn_cid(struct quicmove *qm, const struct facts_addr *server, const uint8_t *cid, size_t n,

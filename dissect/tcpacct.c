@@ -35,6 +35,7 @@ struct flow_ext *tcpacct_ext(struct tcpacct *ta, struct flow *f)
 {
 	if (!f->ext)
 		f->ext = arena_get(&ta->exts);
+	f->state &= ~(uint32_t)FLOW_SLOT_ONLY;
 	return tcpacct_ext_of(ta, f);
 }
 
@@ -89,10 +90,66 @@ static void begin_at(struct flow *f, unsigned dir, uint32_t seq)
 	f->state |= FLOW_DIR(FLOW_BASE_0, dir);
 }
 
+/* R acknowledges; at: up to where. false: not a regular acknowledgement. */
+static bool ack_regular(struct flow *f, unsigned sender, uint32_t at, uint32_t window)
+{
+	struct flow_dir *d = &f->dir[sender];
+	bool bound = flow_has(f, FLOW_DIR(FLOW_EDGE_0, sender)), fin = flow_has(f, FLOW_DIR(FLOW_FIN_0, sender));
+	bool of_fin = fin && at == d->low + 1;
+	if (at < d->acked || (at > d->acked && (!bound || at > d->edge + of_fin)) || (at == 1 && !d->low) ||
+	    (fin && at > d->low + 1))
+		return false;
+	uint32_t edge = at + window, acked = at - of_fin;
+	uint32_t state = f->state | FLOW_DIR(FLOW_SEEN_ACK_0 | FLOW_EDGE_0, sender);
+	state |= of_fin ? FLOW_DIR(FLOW_FIN_ACKED_0, sender) : 0;
+	if (acked > d->acked) {
+		state &= ~FLOW_DIR(FLOW_STEP_ONE_0, sender);
+		state |= acked - d->acked == 1 ? FLOW_DIR(FLOW_STEP_ONE_0, sender) : 0;
+		d->acked = acked;
+	}
+	d->edge = !bound || edge > d->edge ? edge : d->edge;
+	f->state = state;
+	return true;
+}
+
+/* What nearly every segment is: payload that comes next or none, and an acknowledgement that neither goes back nor
+ * beyond what R advertised, in a flow to which nothing out of the order has happened. Then all of the rules below
+ * come down to this. */
+static bool add_regular(struct flow *f, unsigned dir, const struct segment *seg, struct tcpacct_segment *ret)
+{
+	enum { ODD = SEGMENT_SYN | SEGMENT_RST | SEGMENT_URG | SEGMENT_ACK };
+	static const uint32_t known = FLOW_BASE_0 | FLOW_BASE_0 << 1;
+	struct flow_dir *s = &f->dir[dir], *r = &f->dir[!dir];
+	uint32_t position = seg->tcp_seq - s->base, n = seg->payload_bytes, end = s->low + n;
+	if ((seg->tcp_flags & ODD) != SEGMENT_ACK || (f->ext && !flow_has(f, FLOW_SLOT_ONLY)) ||
+	    (f->state & (known | FLOW_RST)) != known)
+		return false;
+	/* packets: where S began is no guess any more */
+	if (!s->packets || n >= TCPACCT_HORIZON || (s->low | s->acked | r->low | r->acked) >= TCPACCT_HORIZON)
+		return false;
+	bool fin = seg->tcp_flags & SEGMENT_FIN;
+	if ((n || fin) && (position != s->low || flow_has(f, FLOW_DIR(FLOW_FIN_0, dir)) ||
+			   end > s->acked + TCPACCT_HORIZON || (fin && s->acked > end)))
+		return false;
+	if (!ack_regular(f, !dir, seg->tcp_ack - r->base, tcpacct_window_bytes(f, dir, seg)))
+		return false;
+	if (n)
+		*ret = (struct tcpacct_segment){.position = position, .new_bytes = n, .placed = true};
+	s->low = end;
+	uint32_t state = f->state;
+	state |= n ? FLOW_PAYLOAD : 0;
+	state |= fin ? FLOW_DIR(FLOW_FIN_0, dir) : 0;
+	state |= dir == 1 ? FLOW_ANSWERED : state & FLOW_ANSWERED ? FLOW_TCP_OPEN : 0;
+	f->state = state;
+	return true;
+}
+
 enum tcpacct_verdict tcpacct_add(struct tcpacct *ta, struct flow *f, unsigned dir, const struct segment *seg,
 				 struct tcpacct_segment *ret)
 {
 	*ret = (struct tcpacct_segment){0};
+	if (add_regular(f, dir, seg, ret))
+		return TCPACCT_COUNTED;
 	uint8_t bits = seg->tcp_flags;
 	if (((bits & SEGMENT_SYN) || f->ext) && tcpacct_takes_over(ta, f, dir, seg))
 		return TCPACCT_REUSED;
@@ -219,4 +276,5 @@ void tcpacct_release(struct tcpacct *ta, struct flow *f)
 	}
 	arena_put(&ta->exts, f->ext);
 	f->ext = 0;
+	f->state &= ~(uint32_t)FLOW_SLOT_ONLY;
 }

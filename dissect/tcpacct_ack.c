@@ -5,18 +5,6 @@
 /* More than one later acknowledgement short of it, and a held one was a forgery. */
 enum { HOLD_MAX_BELOW = 1, HOLD_MIN_ABOVE = 2 };
 
-/* The scale R uses: unknown handshakes are read as the largest, so that no true acknowledgement is refused.
- */
-static uint32_t window_bytes(const struct flow *f, unsigned receiver, const struct segment *seg)
-{
-	unsigned shift = flow_wscale(f, receiver);
-	if (seg->tcp_flags & SEGMENT_SYN)
-		shift = 0; /* RFC 7323 2.2 */
-	else if (shift == FLOW_WSCALE_UNKNOWN)
-		shift = 14;
-	return (uint32_t)seg->tcp_window << shift;
-}
-
 static void raise_edge(struct flow *f, unsigned sender, int64_t position, uint32_t window)
 {
 	struct flow_dir *d = &f->dir[sender];
@@ -128,7 +116,7 @@ static bool rests_on_keep_alive(const struct tcpacct *ta, const struct flow *f, 
 void tcpacct_ack(struct tcpacct *ta, struct flow *f, unsigned sender, const struct segment *seg)
 {
 	struct flow_dir *d = &f->dir[sender];
-	uint32_t window = window_bytes(f, !sender, seg);
+	uint32_t window = tcpacct_window_bytes(f, !sender, seg);
 	f->state |= FLOW_DIR(FLOW_SEEN_ACK_0, sender);
 	if (!flow_has(f, FLOW_DIR(FLOW_BASE_0, sender))) {
 		d->base = seg->tcp_ack;

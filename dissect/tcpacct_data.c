@@ -248,6 +248,7 @@ void tcpacct_shift(struct tcpacct *ta, struct flow *f, unsigned dir, uint32_t by
 	d->acked = d->acked || flow_has(f, FLOW_DIR(FLOW_SEEN_ACK_0, dir)) ? d->acked + by : 0;
 	d->edge += by;
 	d->low = 0;
+	f->state &= ~(uint32_t)FLOW_SLOT_ONLY;
 	struct flow_ext *x = tcpacct_ext_of(ta, f);
 	if (x) {
 		struct flow_ext_dir *xd = &x->dir[dir];

@@ -15,6 +15,17 @@ static inline int64_t tcpacct_position(const struct flow_dir *x, uint32_t seq)
 	return (int64_t)ref + (int32_t)(seq - (x->base + ref));
 }
 
+/* The scale R uses: unknown handshakes are read as the largest, so that no true acknowledgement is refused. */
+static inline uint32_t tcpacct_window_bytes(const struct flow *f, unsigned receiver, const struct segment *seg)
+{
+	unsigned shift = flow_wscale(f, receiver);
+	if (seg->tcp_flags & SEGMENT_SYN)
+		shift = 0; /* RFC 7323 2.2 */
+	else if (shift == FLOW_WSCALE_UNKNOWN)
+		shift = 14;
+	return (uint32_t)seg->tcp_window << shift;
+}
+
 static inline struct ranges tcpacct_ranges(const struct tcpacct *ta, const struct flow_ext_dir *xd)
 {
 	if (!xd->ranges)

@@ -61,6 +61,13 @@ static inline bool tls_records_kind_is_seen(const struct tls_app *ta)
 	return tls_records_kind(ta) > TLS_CIPHER_INFERRED_12;
 }
 
+/* Whether bytes from position on lie wholly inside a record whose header was read: then there is nothing to do. */
+static inline bool tls_records_inside(const struct tls_app_dir *d, uint32_t position, uint32_t bytes)
+{
+	const enum tls_records_mode mode = tls_records_mode(d);
+	return mode == MODE_OFF || (mode == MODE_SYNC && !(d->flags & FLAG_HELD) && (uint64_t)position + bytes < d->next);
+}
+
 /* Five bytes that a record can begin with. */
 bool tls_records_is_header(const uint8_t *p);
 /* The first record of a direction, 6 bytes of it; false when it is not TLS. */

@@ -30,6 +30,15 @@ static void set_defaults(struct track_conf *c)
 		c->closed_ns = CLOSED_NS;
 }
 
+static uint64_t shortest(const struct track_conf *c)
+{
+	const uint64_t all[] = {c->idle_tcp_ns, c->idle_udp_ns, c->closed_ns, TRACK_HALF_OPEN_NS};
+	uint64_t least = all[0];
+	for (size_t i = 1; i < sizeof all / sizeof *all; i++)
+		least = all[i] < least ? all[i] : least;
+	return least;
+}
+
 /* Tables whose size follows from the number of flows. */
 static int make_tables(struct track *tr, struct hash_key key)
 {
@@ -80,6 +89,7 @@ int track_new(struct track **ret_tr, const struct track_conf *conf, struct err *
 		return err_set(err, -ENOMEM, "out of memory for a worker");
 	tr->conf = *conf;
 	set_defaults(&tr->conf);
+	tr->idle_min_ns = shortest(&tr->conf);
 	int r = make_tables(tr, key);
 	if (r < 0) {
 		err_set(err, r, "cannot reserve a table of %zu flows: %s", tr->conf.max_flows,
@@ -131,15 +141,16 @@ static bool has_flow(enum decode_verdict v)
 	return v == DECODE_OK || v == DECODE_OTHER_L4;
 }
 
-static void key_of(struct track *tr, struct segment *seg, enum decode_verdict v, struct flowkey *ret_key,
-		   unsigned *ret_side)
+static void place_of(struct track *tr, struct segment *seg, enum decode_verdict v, struct track_place *ret)
 {
 	if (v == DECODE_OTHER_L4)
 		seg->sport = seg->dport = 0;
 	uint16_t vlan = 0;
 	if (tr->flows.vlan_of)
 		vlan = tr->flows.vlan_of[vantage_id(tr->vantages, seg)];
-	flowtab_key(ret_key, seg, vlan, ret_side);
+	flowtab_key(&ret->key, seg, vlan, &ret->side);
+	ret->hash = flowtab_hash(&tr->flows, &ret->key);
+	ret->where = 0;
 }
 
 /* What a wrong checksum means depends on its sender: a network card still had to finish it, or it was meant to
@@ -158,12 +169,11 @@ static enum decode_verdict judge_checksum(struct track *tr, enum decode_verdict 
 
 static void note_refused(struct track *tr, enum decode_verdict v, struct segment *seg)
 {
-	struct flowkey key;
-	unsigned side;
+	struct track_place at;
 	if (v != DECODE_BAD_CHECKSUM || !(seg->flags & SEGMENT_BAD_CSUM))
 		return;
-	key_of(tr, seg, v, &key, &side);
-	uint32_t id = flowtab_find(&tr->flows, &key, flowtab_hash(&tr->flows, &key));
+	place_of(tr, seg, v, &at);
+	uint32_t id = flowtab_find(&tr->flows, &at.key, at.hash);
 	if (id)
 		track_note(flowtab_at(&tr->flows, id), seg);
 }
@@ -203,50 +213,52 @@ static void take_fragment(struct track *tr, const struct segment *frag)
 	note_refused(tr, v, &seg);
 	if (!has_flow(v))
 		return;
-	struct flowkey key;
-	unsigned side;
-	key_of(tr, &seg, v, &key, &side);
-	track_segment(tr, &seg, &key, flowtab_hash(&tr->flows, &key), side, frames.wire_bytes, frames.n);
+	struct track_place at;
+	place_of(tr, &seg, v, &at);
+	track_segment(tr, &seg, &at, frames.wire_bytes, frames.n);
+}
+
+/* The first pass: what the packets are, and the index line of each is asked for. */
+static void decode_burst(struct track *tr, const struct packet *pkts, size_t n)
+{
+	const struct decode_conf dc = {.verify_checksums = tr->conf.verify_checksums};
+	struct track_burst *b = &tr->burst;
+	for (size_t i = 0; i < n; i++) {
+		enum decode_verdict v = decode_frame(&dc, &pkts[i], &b->segs[i]);
+		if (tr->offload)
+			v = judge_checksum(tr, v, &b->segs[i]);
+		b->verdicts[i] = v;
+		tr->stats.wire_bytes += pkts[i].len;
+		tr->stats.verdicts[v]++;
+		tr->stats.verdict_bytes[v] += v == DECODE_FRAGMENT ? 0 : pkts[i].len;
+		if (!has_flow(v))
+			continue;
+		place_of(tr, &b->segs[i], v, &b->places[i]);
+		flowtab_prefetch_bucket(&tr->flows, b->places[i].hash);
+	}
+	tr->stats.packets += n;
 }
 
 /* Three passes, so that memory is asked for long before it is needed: the index line by the hash, the entry
  * by the index, the work. */
 static void take_burst(struct track *tr, const struct packet *pkts, size_t n)
 {
-	const struct decode_conf dc = {.verify_checksums = tr->conf.verify_checksums};
 	struct track_burst *b = &tr->burst;
-	enum decode_verdict verdicts[TRACK_BURST];
-	for (size_t i = 0; i < n; i++) {
-		enum decode_verdict v = decode_frame(&dc, &pkts[i], &b->segs[i]);
-		if (tr->offload)
-			v = judge_checksum(tr, v, &b->segs[i]);
-		verdicts[i] = v;
-		tr->stats.packets++;
-		tr->stats.wire_bytes += pkts[i].len;
-		tr->stats.verdicts[v]++;
-		tr->stats.verdict_bytes[v] += v == DECODE_FRAGMENT ? 0 : pkts[i].len;
-		if (!has_flow(v))
-			continue;
-		unsigned side;
-		key_of(tr, &b->segs[i], v, &b->keys[i], &side);
-		b->sides[i] = (uint8_t)side;
-		b->hashes[i] = flowtab_hash(&tr->flows, &b->keys[i]);
-		flowtab_prefetch_bucket(&tr->flows, b->hashes[i]);
-	}
+	decode_burst(tr, pkts, n);
 	for (size_t i = 0; i < n; i++)
-		b->likely[i] =
-		    has_flow(verdicts[i]) ? flowtab_prefetch_flow(&tr->flows, b->hashes[i]) : 0;
+		if (has_flow(b->verdicts[i]))
+			b->places[i].where = flowtab_prefetch_flow(&tr->flows, b->places[i].hash);
 	for (size_t i = 0; i < n; i++) {
-		if (i + TRACK_AHEAD < n && b->likely[i + TRACK_AHEAD])
-			track_prefetch(tr, b->likely[i + TRACK_AHEAD]);
-		if (has_flow(verdicts[i]))
-			track_segment(tr, &b->segs[i], &b->keys[i], b->hashes[i], b->sides[i], pkts[i].len,
-				      1);
-		else if (verdicts[i] == DECODE_FRAGMENT)
+		size_t ahead = i + TRACK_AHEAD;
+		if (ahead < n && has_flow(b->verdicts[ahead]))
+			track_prefetch(tr, flowtab_id_at(&tr->flows, b->places[ahead].where));
+		if (has_flow(b->verdicts[i]))
+			track_segment(tr, &b->segs[i], &b->places[i], pkts[i].len, 1);
+		else if (b->verdicts[i] == DECODE_FRAGMENT)
 			take_fragment(tr, &b->segs[i]);
 		else {
 			track_see_time(tr, pkts[i].ts_ns);
-			note_refused(tr, verdicts[i], &b->segs[i]);
+			note_refused(tr, b->verdicts[i], &b->segs[i]);
 		}
 	}
 }

@@ -96,18 +96,23 @@ void track_note(struct flow *f, const struct segment *seg)
 			f->flags |= map[i].facts;
 }
 
+static bool count_high(struct track *tr, struct flow *f, unsigned dir, uint64_t wire, uint64_t packets)
+{
+	struct flow_ext *x = tcpacct_ext(&tr->tcp, f);
+	if (!x)
+		return false;
+	x->dir[dir].wire_high += wire >> 32 << 32;
+	x->dir[dir].packets_high += packets >> 32 << 32;
+	return true;
+}
+
 /* false: a 32-bit counter is full and there is no extension left for its upper half. */
-static bool count(struct track *tr, struct flow *f, unsigned dir, uint64_t wire_bytes, uint32_t packets)
+static inline bool count(struct track *tr, struct flow *f, unsigned dir, uint64_t wire_bytes, uint32_t packets)
 {
 	struct flow_dir *d = &f->dir[dir];
 	uint64_t wire = d->wire_bytes + wire_bytes, n = (uint64_t)d->packets + packets;
-	if ((wire | n) >> 32) {
-		struct flow_ext *x = tcpacct_ext(&tr->tcp, f);
-		if (!x)
-			return false;
-		x->dir[dir].wire_high += wire >> 32 << 32;
-		x->dir[dir].packets_high += n >> 32 << 32;
-	}
+	if ((wire | n) >> 32 && !count_high(tr, f, dir, wire, n))
+		return false;
 	d->wire_bytes = (uint32_t)wire;
 	d->packets = (uint32_t)n;
 	return true;
@@ -216,7 +221,8 @@ static uint32_t tcp(struct track *tr, uint32_t id, const struct segment *seg, co
 			see(tr, f, seg->ts_ns);
 			if ((f->state ^ before) & closing_bits)
 				close_soon(tr, id);
-			tls_moves(tr, id, ret_placed);
+			if (ret_placed->rebased[0] | ret_placed->rebased[1])
+				tls_moves(tr, id, ret_placed);
 			if ((f->state & all_said) == all_said && flow_has(f, FLOW_INSPECTING) && !seg->payload_bytes)
 				track_close_inspection(tr, id);
 			return id;
@@ -242,11 +248,14 @@ static void seek_copy(struct track *tr, struct flow *f, uint32_t id, const struc
 	f->flags |= FACTS_DUPLICATED;
 }
 
-void track_segment(struct track *tr, const struct segment *seg, const struct flowkey *key, uint32_t hash,
-		   unsigned side, uint64_t wire_bytes, uint32_t packets)
+void track_segment(struct track *tr, const struct segment *seg, const struct track_place *at, uint64_t wire_bytes,
+		   uint32_t packets)
 {
+	const struct flowkey *key = &at->key;
+	const uint32_t hash = at->hash;
+	const unsigned side = at->side;
 	track_see_time(tr, seg->ts_ns);
-	uint32_t id = flowtab_find(&tr->flows, key, hash);
+	uint32_t id = flowtab_find_at(&tr->flows, key, hash, at->where);
 	if (id && track_is_over(tr, flowtab_at(&tr->flows, id), seg->ts_ns)) {
 		track_end(tr, id, track_idle_reason(flowtab_at(&tr->flows, id)));
 		id = 0;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "dissect/quic.h"
+#include "dissect/tls_records.h"
 
 enum { PORT_DNS = 53, PORT_MDNS = 5353, QUIC_LONG_HEADER = 0x80 };
 /* Shorter datagrams with a short header are too easily something else. */
@@ -23,9 +24,7 @@ void track_endpoints(const struct track *tr, uint32_t id, struct facts_addr *ret
 /* An extension that only held the slot goes back. */
 static void trim_ext(struct track *tr, struct flow *f)
 {
-	static const struct flow_ext empty;
-	const struct flow_ext *x = tcpacct_ext_of(&tr->tcp, f);
-	if (x && memcmp(x, &empty, sizeof empty) == 0)
+	if (flow_has(f, FLOW_SLOT_ONLY))
 		tcpacct_release(&tr->tcp, f);
 }
 
@@ -49,7 +48,9 @@ void track_close_inspection(struct track *tr, uint32_t id)
 static struct inspect_slot *open_slot(struct track *tr, struct flow *f)
 {
 	f->state |= FLOW_INSPECTED;
+	bool fresh = !f->ext;
 	struct flow_ext *x = tcpacct_ext(&tr->tcp, f);
+	f->state |= fresh && x ? FLOW_SLOT_ONLY : 0;
 	struct inspect_slot *slot = x ? inspect_open(tr->inspect, f->proto) : NULL;
 	if (!slot) {
 		trim_ext(tr, f);
@@ -64,6 +65,8 @@ static void feed_tls(struct track *tr, uint32_t id, const struct segment *seg, u
 		     uint32_t position)
 {
 	struct flow *f = flowtab_at(&tr->flows, id);
+	if (tls_records_inside(&f->tls.dir[dir], position, seg->payload_bytes))
+		return;
 	const struct tls_app_segment s = {
 	    .flow = id,
 	    .dir = dir,

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#define MINUTE_NS (60 * UINT64_C(1000000000))
 enum { MINUTE_LAST = (1 << 20) - 1 };
 
 /* Bytes of both directions that were credited up to some time. */
@@ -126,7 +125,7 @@ static struct credit settle(struct track *tr, struct flow *f)
 
 static uint32_t minute_of(const struct flow *f, uint64_t ts_ns)
 {
-	uint64_t m = ts_ns / MINUTE_NS, first = f->start_ns / MINUTE_NS;
+	uint64_t m = ts_ns / TRACK_MINUTE_NS, first = f->start_ns / TRACK_MINUTE_NS;
 	return m > first ? (uint32_t)min64(m - first, MINUTE_LAST) : 0;
 }
 
@@ -138,7 +137,7 @@ static uint32_t minute_now(const struct track *tr, const struct flow *f)
 	return head && !is_told(f, head) && head->minute > m ? head->minute : m;
 }
 
-static void close_minute(struct track *tr, struct flow *f)
+void track_close_minute(struct track *tr, struct flow *f)
 {
 	struct credit now = settle(tr, f);
 	const struct flow_minute *head = node_at(tr, f->minutes);
@@ -154,17 +153,6 @@ static void close_minute(struct track *tr, struct flow *f)
 		f->flags |= FACTS_MINUTES_MERGED; /* the bytes go to the next minute that finds room */
 }
 
-void track_roll_minute(struct track *tr, struct flow *f, uint64_t ts_ns)
-{
-	struct track_clock *c = &tr->clock;
-	if (ts_ns < c->minute_ns || ts_ns >= c->minute_end_ns) {
-		c->minute_ns = ts_ns / MINUTE_NS * MINUTE_NS;
-		c->minute_end_ns = c->minute_ns + MINUTE_NS;
-	}
-	if (f->last_ns < c->minute_ns)
-		close_minute(tr, f);
-}
-
 bool track_grew(const struct track *tr, const struct flow *f)
 {
 	const struct flow_minute *n = node_at(tr, f->minutes);
@@ -178,7 +166,7 @@ bool track_grew(const struct track *tr, const struct flow *f)
 static void fill_minutes(struct track *tr, const struct flow *f, struct credit now, struct flow_facts *facts,
 			 struct credit *ret_told)
 {
-	uint64_t first = f->start_ns / MINUTE_NS;
+	uint64_t first = f->start_ns / TRACK_MINUTE_NS;
 	const struct flow_minute *n = node_at(tr, f->minutes);
 	size_t at = FACTS_MAX_MINUTES;
 	struct credit upper = now;

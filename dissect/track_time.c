@@ -1,19 +1,13 @@
 #include "dissect/track_parts.h"
 
-/* A single stamp this far ahead moves the clock only when TRACK_JUMP_PACKETS more agree. */
-#define TRACK_JUMP_NS UINT64_C(600000000000)
 /* Every due time is looked at once in this time. */
 #define TRACK_ROUND_NS UINT64_C(2000000000)
-/* Packets this much behind the clock are of another time, not just out of order. */
-#define TRACK_LAG_NS UINT64_C(1000000000)
-/* TCP without an answer or payload; nothing is lost with it. */
-#define TRACK_HALF_OPEN_NS UINT64_C(60000000000)
 
 enum { TRACK_JUMP_PACKETS = 100, TRACK_UPDATE_STEPS = 512 };
 enum { TRACK_SAMPLE = 16, TRACK_SAMPLE_SMALL = 64, TRACK_SAMPLE_MAX = 256 };
 enum { TRACK_SMALL_BYTES = 1 << 20 };
 
-void track_see_time(struct track *tr, uint64_t ts_ns)
+void track_see_odd_time(struct track *tr, uint64_t ts_ns)
 {
 	struct track_clock *c = &tr->clock;
 	if (c->now_ns == 0 && c->epoch_ns == 0) {
@@ -63,17 +57,6 @@ uint64_t track_timeout_ns(const struct track *tr, const struct flow *f)
 	if (flow_has(f, FLOW_TCP_OPEN | FLOW_PAYLOAD) || tr->conf.idle_tcp_ns < TRACK_HALF_OPEN_NS)
 		return tr->conf.idle_tcp_ns;
 	return TRACK_HALF_OPEN_NS;
-}
-
-bool track_is_over(const struct track *tr, const struct flow *f, uint64_t ts_ns)
-{
-	return track_is_idle(tr, f, ts_ns < tr->clock.now_ns ? ts_ns : tr->clock.now_ns);
-}
-
-void track_note_lag(const struct track *tr, struct flow *f, uint64_t ts_ns)
-{
-	if (tr->clock.now_ns > ts_ns && tr->clock.now_ns - ts_ns > TRACK_LAG_NS)
-		f->state |= FLOW_LAGGING;
 }
 
 bool track_is_idle(const struct track *tr, const struct flow *f, uint64_t now_ns)

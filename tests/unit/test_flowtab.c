@@ -101,6 +101,32 @@ static void find__same_words_other_family__two_flows(void **state)
 	flowtab_done(&ft);
 }
 
+/* What was said of a place holds no longer once the flow there is gone, or another one has moved in. */
+static void find_at__stale_place__still_right(void **state)
+{
+	(void)state;
+	struct flowtab ft;
+	struct flowkey keys[3];
+	uint32_t ids[3];
+	assert_int_equal(flowtab_init(&ft, 100, fixed), 0);
+	for (uint32_t n = 0; n < 3; n++) {
+		keys[n] = numbered(n + 1);
+		ids[n] = flowtab_add(&ft, &keys[n], 1000, 0);
+	}
+	uint32_t where = flowtab_prefetch_flow(&ft, 1000);
+	assert_int_equal(flowtab_id_at(&ft, where), ids[0]);
+	for (uint32_t n = 0; n < 3; n++)
+		assert_int_equal(flowtab_find_at(&ft, &keys[n], 1000, where), ids[n]);
+	struct flowkey k = numbered(5);
+	uint32_t hash = flowtab_hash(&ft, &k), id = flowtab_add(&ft, &k, hash, 0);
+	where = flowtab_prefetch_flow(&ft, hash);
+	assert_int_equal(flowtab_find_at(&ft, &k, hash, where), id);
+	flowtab_remove(&ft, id);
+	assert_int_equal(flowtab_id_at(&ft, where), 0);
+	assert_int_equal(flowtab_find_at(&ft, &k, hash, where), 0);
+	flowtab_done(&ft);
+}
+
 static void find__all_tags_equal__still_right(void **state)
 {
 	(void)state;
@@ -183,6 +209,7 @@ int main(void)
 	    cmocka_unit_test(add_remove__random__equals_plain_array),
 	    cmocka_unit_test(add__full__refused_and_counted),
 	    cmocka_unit_test(find__same_words_other_family__two_flows),
+	    cmocka_unit_test(find_at__stale_place__still_right),
 	    cmocka_unit_test(find__all_tags_equal__still_right),
 	    cmocka_unit_test(index__a_million__under_16_bytes_a_flow),
 	    cmocka_unit_test(sweep__due__each_once_per_round),

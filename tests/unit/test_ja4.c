@@ -58,6 +58,27 @@ static void print__documented_example__documented_value(void **state)
 	assert_string_equal(text, "t13d1516h2_8daaf6152771_e5627efa2ab1");
 }
 
+/* Digests of lists seen before are kept; neither so many others nor a longer list may change the value. */
+static void print__thousand_lists_between__same_value(void **state)
+{
+	(void)state;
+	char first[JA4_SIZE], other[JA4_SIZE], before[JA4_SIZE] = "";
+	for (unsigned round = 0; round < 3; round++) {
+		struct ja4 in = documented();
+		ja4_print(&in, first);
+		assert_string_equal(first, "t13d1516h2_8daaf6152771_e5627efa2ab1");
+		for (unsigned n = 1; n < 1000; n++) {
+			ciphers.n = 0;
+			for (unsigned i = 0; i <= n % 90; i++)
+				build_u16(&ciphers, 0xc000 + n);
+			in.ciphers = view(&ciphers);
+			ja4_print(&in, other);
+			assert_string_not_equal(other, before);
+			memcpy(before, other, sizeof before);
+		}
+	}
+}
+
 static void print__no_signatures__hash_without_underscore(void **state)
 {
 	(void)state;
@@ -159,6 +180,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(print__documented_example__documented_value),
+	    cmocka_unit_test(print__thousand_lists_between__same_value),
 	    cmocka_unit_test(print__no_signatures__hash_without_underscore),
 	    cmocka_unit_test(print__nothing_offered__zeros),
 	    cmocka_unit_test(print__odd_alpn__hexadecimal),
