@@ -69,6 +69,10 @@ enum tcpacct_verdict tcpacct_add(struct tcpacct *ta, struct flow *f, unsigned di
 /* f is new and stands for the connection begun by syn, whose side is direction dir of f. */
 void tcpacct_adopt(struct tcpacct *ta, struct flow *f, unsigned dir, const struct flow_syn *syn);
 
+/* Whether the segment's number lies where the next ones of direction dir are expected; true where nothing is
+ * known of it. */
+bool tcpacct_continues(const struct flow *f, unsigned dir, const struct segment *seg);
+
 struct tcpacct_totals {
 	uint64_t acked, unique, confirmed, gap, unacked, dup, oow;
 	bool after_fin;    /* payload behind a FIN that stands */

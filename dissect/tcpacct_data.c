@@ -72,6 +72,14 @@ uint32_t tcpacct_limit(const struct flow *f, unsigned dir)
 	return (uint32_t)(limit < horizon ? limit : horizon);
 }
 
+bool tcpacct_continues(const struct flow *f, unsigned dir, const struct segment *seg)
+{
+	if (!flow_has(f, FLOW_DIR(FLOW_BASE_0, dir)))
+		return true;
+	int64_t at = tcpacct_position(&f->dir[dir], seg->tcp_seq), limit = tcpacct_limit(f, dir);
+	return at <= limit && at + TCPACCT_SLACK_BYTES >= (int64_t)f->dir[dir].acked;
+}
+
 /* Gives up the lowest hole, or its part below limit: low moves over it. */
 static void write_off(struct tcpacct *ta, struct flow *f, unsigned dir, struct flow_ext_dir *xd,
 		      uint32_t limit)

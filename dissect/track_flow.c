@@ -248,6 +248,17 @@ static void seek_copy(struct track *tr, struct flow *f, uint32_t id, const struc
 	f->flags |= FACTS_DUPLICATED;
 }
 
+/* The clock waits for a hundred packets before it believes a long silence; a flow whose own packet comes after
+ * a silence that would have ended it need not. A stamp more than a day ahead is no silence, and TCP that goes
+ * on where it was is the same connection. */
+static bool was_left(const struct track *tr, const struct flow *f, const struct segment *seg, unsigned side)
+{
+	if (seg->ts_ns <= tr->clock.now_ns || seg->ts_ns - tr->clock.now_ns > TRACK_SILENCE_NS ||
+	    !track_is_idle(tr, f, seg->ts_ns))
+		return false;
+	return seg->proto != 6 || !tcpacct_continues(f, side ^ flow_has(f, FLOW_SWAPPED), seg);
+}
+
 void track_segment(struct track *tr, const struct segment *seg, const struct track_place *at, uint64_t wire_bytes,
 		   uint32_t packets)
 {
@@ -256,7 +267,8 @@ void track_segment(struct track *tr, const struct segment *seg, const struct tra
 	const unsigned side = at->side;
 	track_see_time(tr, seg->ts_ns);
 	uint32_t id = flowtab_find_at(&tr->flows, key, hash, at->where);
-	if (id && track_is_over(tr, flowtab_at(&tr->flows, id), seg->ts_ns)) {
+	if (id && (track_is_over(tr, flowtab_at(&tr->flows, id), seg->ts_ns) ||
+		   was_left(tr, flowtab_at(&tr->flows, id), seg, side))) {
 		track_end(tr, id, track_idle_reason(flowtab_at(&tr->flows, id)));
 		id = 0;
 	}

@@ -19,6 +19,7 @@ static const uint64_t track_ns_per_s = UINT64_C(1000000000);
 #define TRACK_MINUTE_NS (60 * UINT64_C(1000000000))
 /* A single stamp this far ahead moves the clock only when some more agree. */
 #define TRACK_JUMP_NS UINT64_C(600000000000)
+#define TRACK_SILENCE_NS UINT64_C(86400000000000)
 /* Packets this much behind the clock are of another time, not just out of order. */
 #define TRACK_LAG_NS UINT64_C(1000000000)
 /* TCP without an answer or payload; nothing is lost with it. */

@@ -451,6 +451,40 @@ static void a41__hundred_agree__clock_moves(void **state)
 	talk_free(t);
 }
 
+/* The clock itself has not moved yet. */
+static void a41__tuple_used_again_after_a_silence__two_flows(void **state)
+{
+	(void)state;
+	struct talk *t = open_talk();
+	talk_up(t, 1, 1000);
+	talk_ack(t, 1001);
+	t->ts_ns += 7200 * second_ns;
+	t->isn[0] += 1000000000;
+	t->isn[1] += 1500000000;
+	talk_up(t, 1, 300); /* midstream: its handshake was not captured */
+	talk_ack(t, 301);
+	talk_end(t);
+	assert_int_equal(t->told.n, 2);
+	assert_int_equal(t->told.at[0].up.bytes, 1000);
+	assert_int_equal(t->told.at[0].reason, FACTS_REASON_IDLE);
+	assert_int_equal(t->told.at[1].up.bytes, 300);
+	no_byte_astray(t);
+	talk_free(t);
+}
+
+static void a41__connection_goes_on_after_a_silence__one_flow(void **state)
+{
+	(void)state;
+	struct talk *t = open_talk();
+	talk_up(t, 1, 1000);
+	talk_ack(t, 1001);
+	t->ts_ns += 7200 * second_ns;
+	talk_up(t, 1001, 300);
+	talk_ack(t, 1301);
+	one_flow(t, 1300);
+	talk_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -474,6 +508,8 @@ int main(void)
 	    cmocka_unit_test(a41__older_capture_behind_a_newer__flows_whole),
 	    cmocka_unit_test(a41__one_stamp_far_ahead__table_stays),
 	    cmocka_unit_test(a41__hundred_agree__clock_moves),
+	    cmocka_unit_test(a41__tuple_used_again_after_a_silence__two_flows),
+	    cmocka_unit_test(a41__connection_goes_on_after_a_silence__one_flow),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
