@@ -16,6 +16,7 @@ import multiprocessing
 import os
 import random
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -313,6 +314,7 @@ class Borrowed:
 
 def take_server(directories, leaktap):
     global SERVER
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     SERVER = Borrowed(directories.get())
     learn_sources(SERVER, leaktap)
 
@@ -362,6 +364,7 @@ def main():
     for s in servers:
         directories.put(s.dir)
     pool = ProcessPoolExecutor(args.jobs, initializer=take_server, initargs=(directories, leaktap))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of finally: the servers go too
     try:
         for seed, why, kind, flows, events, runs, kills in pool.map(work, [(s, leaktap, args.keep) for s in seeds]):
             for name, n in (("flows", flows), ("events", events), ("runs", runs), ("kills", kills), (kind, 1)):
