@@ -34,7 +34,7 @@ static const uint64_t outcome_memory_ns =
     4 * 3600 * CLOCK_NS_PER_S; /* longer than the join's grace and look-back */
 
 const struct judge_limits judge_defaults = {
-    .volume_short_bytes = UINT64_C(10) << 20,
+    .volume_short_bytes = UINT64_C(10000000),
     .volume_short_ns = 600 * CLOCK_NS_PER_S,
     .volume_long_bytes = UINT64_C(50) << 20,
     .volume_long_ns = 24 * 3600 * CLOCK_NS_PER_S,
